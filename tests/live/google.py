@@ -35,6 +35,7 @@ class Google:
     script: Script = field(default_factory=lambda: Script(()))
     url: str = ""
     paths: list[str] = field(default_factory=list)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
     bodies: list[Any] = field(default_factory=list)
     live: int = 0
     asked: int = 0  # requests under way
@@ -67,6 +68,7 @@ class Google:
         head = await reader.readuntil(b"\r\n\r\n")
         lines = head.decode().split("\r\n")
         self.paths.append(lines[0].split(" ")[1])
+        self.reached.set()
         lengths = [line for line in lines if line.lower().startswith("content-length:")]
         body = await reader.readexactly(int(lengths[0].split(":")[1]) if lengths else 0)
         self.bodies.append(orjson.loads(body) if body else None)

@@ -217,8 +217,7 @@ async def test_a_client_that_leaves_before_the_answer_stops_google(tmp_path: Pat
             )
         )
         async with asyncio.timeout(60):
-            while not live.google.paths:  # noqa: ASYNC110 - a list has no event
-                await asyncio.sleep(0.01)
+            await live.google.reached.wait()
         asking.cancel()
         await asyncio.wait([asking])
         await asyncio.wait_for(live.google.left.wait(), 60)

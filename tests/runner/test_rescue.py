@@ -47,11 +47,13 @@ class Held(GeminiUpstream):
         super().__init__(options, clock)
         self.through = asyncio.Event()
         self.asked = 0
+        self.one_more = asyncio.Event()
 
     async def ask(self, call: SingleCall) -> Reply:
         """Send the call, which is paid for from then on."""
         reply = await super().ask(call)
         self.asked += 1
+        self.one_more.set()
         await self.through.wait()
         return reply
 
@@ -414,7 +416,8 @@ async def asked(w: World, number: int) -> Held:
     assert isinstance(single, Held)
     async with asyncio.timeout(150):
         while single.asked < number:
-            await w.clock.sleep(0.01)
+            single.one_more.clear()
+            await single.one_more.wait()
     return single
 
 

@@ -103,8 +103,7 @@ async def test_an_idle_process_that_died_is_not_used(workers: Workers, tmp_path:
     [idle] = worker_processes()
     idle.kill()
     async with asyncio.timeout(60):
-        while workers._idle[0].returncode is None:
-            await SystemClock().sleep(0.01)
+        await workers._idle[0].wait()
 
     assert (await workers.run("validate", task(tmp_path / "next", 1), 60))["lines"] == 1
 

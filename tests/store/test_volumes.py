@@ -18,6 +18,8 @@ me@host:/ /mnt/ssh fuse.sshfs rw 0 0
 host /mnt/plan9 9p rw 0 0
 /dev/old /twice ext4 rw 0 0
 server:/new /twice nfs rw 0 0
+server:/inner /outer/inner nfs4 rw 0 0
+/dev/sdb1 /outer ext4 rw 0 0
 """
 
 
@@ -35,6 +37,7 @@ server:/new /twice nfs rw 0 0
         ("/mnt/ssh", "fuse.sshfs"),
         ("/mnt/plan9/x", "9p"),
         ("/twice", "nfs"),
+        ("/outer/inner/x", "nfs4"),  # whichever is listed first
     ],
 )
 def test_a_path_is_on_the_innermost_and_latest_mount(path: str, filesystem: str) -> None:
