@@ -19,6 +19,14 @@ def test_a_sealed_key_comes_back() -> None:
     assert KEY.encode() not in base64.b64decode(first)
 
 
+def test_what_an_older_version_wrote_down_is_read() -> None:
+    """The names of owners and the sealed keys are in databases: neither may come out otherwise."""
+    sealed = "/d9BZvJZjV+6hTUvGZr0q3Ds7L71PZ0dsT9IpI6VYFVy2k38j5Dj5vt2wzyWQ3hzvTA9C2jAiPpZhj3T"
+
+    assert SEALS.owner_of(KEY) == "google-7fbcc87de14d1ff4cdfa4bbf116ee23a"
+    assert SEALS.unseal("google-a", sealed) == KEY
+
+
 def test_a_sealed_key_is_its_owners() -> None:
     """It is no other's, none of another setting, and none once it was changed."""
     sealed = SEALS.seal("google-a", KEY)

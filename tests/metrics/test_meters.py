@@ -1,11 +1,14 @@
 """The table of series and what the Prometheus client makes of it, read by its own parser."""
 
+import asyncio
 import re
 from collections.abc import Iterable
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.clock import SystemClock
+from gateway.metrics.lag import watch_lag
 from gateway.metrics.meters import PrometheusMeters
 from gateway.metrics.table import LIVE_JOBS, QUOTA_USED, TABLE, UPSTREAM_AGE, Kind, Row
 from gateway.ports.metrics import NO_METERS, Series
@@ -126,6 +129,34 @@ def test_gauges_of_several_unknown_models_are_together() -> None:
     assert values["gateway_live_jobs", "other", "running"] == 5
     assert values["gateway_upstream_age_seconds", "PENDING", "other"] == 30
     assert not [key for key in values if key[0] == "gateway_quota_used_tokens"]
+
+
+class LateClock(SystemClock):
+    """Wakes whoever sleeps later than asked, three times."""
+
+    def __init__(self, *late: float) -> None:
+        self._late = list(late)
+        self._time = 100.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self._time
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        if not self._late:
+            raise asyncio.CancelledError
+        self._time += seconds + self._late.pop(0)
+
+
+async def test_the_loops_lag_is_how_late_it_wakes() -> None:
+    """And never less than nothing."""
+    meters = PrometheusMeters()
+    with pytest.raises(asyncio.CancelledError):
+        await watch_lag(LateClock(0.25, 2.0, -0.125), meters)
+    values = values_of(meters)
+    assert values["gateway_event_loop_lag_seconds_sum",] == 2.25
+    assert values["gateway_event_loop_lag_seconds_count",] == 3
 
 
 def test_meters_that_keep_nothing_take_the_same() -> None:

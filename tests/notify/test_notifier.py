@@ -144,7 +144,7 @@ async def test_the_secret_of_the_settings(
 
 
 async def test_what_fails_is_sent_again_with_the_same_id(
-    store: SQLiteStore, clock: ShiftedClock
+    store: SQLiteStore, clock: ShiftedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And a fresh timestamp and signature; every attempt is written down."""
     answers = [REFUSAL, b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n", b"", OK]
@@ -162,6 +162,8 @@ async def test_what_fails_is_sent_again_with_the_same_id(
     assert [unwrapped(request, SECRET).type for request in requests] == ["batch.completed"] * 4
     told = [attempt.status_code or attempt.error for attempt in delivery.attempts]
     assert told == [503, 302, "the connection broke (RemoteProtocolError)", 204]
+    [said] = [record.getMessage() for record in caplog.records]  # of the first failure alone
+    assert said.endswith("status 503; tried again later")
 
 
 async def test_what_hangs_or_fails_holds_up_no_other(
@@ -191,8 +193,11 @@ async def test_what_hangs_or_fails_holds_up_no_other(
         await receiver.wait_for(AT_ONCE + 3)
         await ended(store, "more")
         assert (await settled(store, 2, "we_other"))[0].batch_id == "batch_more"
+        await ended(store, "again")
+        await settled(store, 3, "we_other")
+        assert len(receiver.requests) == AT_ONCE + 5  # none of these two to the one that is stuck
         hanging.set()
-        await settled(store, AT_ONCE + 2, "we_stuck")
+        await settled(store, AT_ONCE + 3, "we_stuck")
 
 
 async def test_after_72_hours_it_is_given_up(

@@ -1,7 +1,10 @@
-"""Names of attributes: the conventions' where these have one, and one namespace elsewhere."""
+"""Spans: the names of their attributes, which of them are sent, and where to."""
 
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -10,11 +13,13 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv.attributes import error_attributes, http_attributes
 
 from gateway.batches.batch import Batch, BatchStatus
+from gateway.batches.job import JobState
 from gateway.errors import SettingsError, UpstreamHeldError
 from gateway.ids import new_batch_id
 from gateway.tracing.attributes import MEANINGS, Attribute
 from gateway.tracing.opening import open_tracing
 from gateway.tracing.provider import traces_to
+from tests.conformance.records import a_job
 
 
 def conventional() -> set[str]:
@@ -47,15 +52,61 @@ def test_what_is_missing_is_named() -> None:
         open_tracing("otlp")
 
 
-@pytest.mark.parametrize("exporter", ["otlp", "console"])
-def test_each_exporter_opens_and_closes(exporter: str) -> None:
-    """Nothing is sent while there is nothing to send."""
-    open_tracing(exporter).close()
-
-
 def batch(**changes: object) -> Batch:
     """A batch of now."""
     return Batch(new_batch_id(), "alice", "/v1/embeddings", "file-1", 1000, 2000, **changes)  # type: ignore[arg-type]
+
+
+def test_what_is_left_is_sent_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the collector that OTEL_* names."""
+    asked: list[str] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        tracing = open_tracing("otlp")
+        tracing.batch_ended(batch(completed_at=3000))
+        tracing.close()
+        server.shutdown()
+        thread.join()
+    assert asked == ["/v1/traces"]
+
+
+def test_the_console_needs_no_collector() -> None:
+    """It opens, and closes with nothing to write."""
+    open_tracing("console").close()
+
+
+def test_a_look_that_found_nothing_new_is_not_sent() -> None:
+    """There are thousands of them in a batch's day; one that found something is."""
+    exporter = InMemorySpanExporter()
+    tracing = traces_to(SimpleSpanProcessor(exporter))
+    job = a_job(state=JobState.RUNNING, upstream_state="PENDING")
+    for seen in (job, replace(job, upstream_state="RUNNING")):
+        with tracing.step("poll", batch(), job) as step:
+            step.came_to(seen)
+    [news] = exporter.get_finished_spans()
+    assert news.attributes is not None
+    assert news.attributes[Attribute.JOB_UPSTREAM_STATE] == "RUNNING"
+
+
+def test_a_clock_that_was_set_back_makes_no_span_end_before_it_began() -> None:
+    """Tools refuse such spans."""
+    exporter = InMemorySpanExporter()
+    traces_to(SimpleSpanProcessor(exporter)).batch_ended(batch(completed_at=500))
+    [whole] = exporter.get_finished_spans()
+    assert (whole.start_time, whole.end_time) == (1_000_000_000, 1_000_000_000)
 
 
 def test_a_failed_step_is_told_by_its_class() -> None:
