@@ -1,5 +1,6 @@
 """The audit: a line for what was done, by whom, and no content."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -62,3 +63,15 @@ def test_whatever_changes_something_is_audited() -> None:
     for route in ROUTES:
         changes = route.method != "GET" and not route.public and route.path not in single
         assert bool(route.audit) is changes, route.path
+
+
+async def test_the_access_log_has_one_line_for_a_request(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever its path holds: a line end in it is no second entry."""
+    caplog.set_level("INFO", "gateway.access")
+    transport = httpx.ASGITransport(world.app(access_log=True))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        await client.get(f"/v1/files/a%0Aforged{'x' * 500}")
+    [told] = [one.getMessage() for one in caplog.records if one.name == "gateway.access"]
+    assert re.fullmatch(r"GET /v1/files/a%0Aforgedx{100,200}: 401, 0 bytes in, .*", told)
