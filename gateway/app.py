@@ -35,6 +35,7 @@ from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
 from gateway.batches.rescue import BILLION, SPEND_LIMITS, RescueRules
 from gateway.blobs.opening import FOLDER, open_blobs
+from gateway.blobs.recorded import RecordedBlobs
 from gateway.clock import Clock, SharedClock, SystemClock
 from gateway.directories import make, usable
 from gateway.errors import (
@@ -529,7 +530,7 @@ class Gateway:
         settings = self._settings
         new = not await store.owners()
         gateway_id = await store.gateway_id()
-        blobs = self._blobs or await open_blobs(
+        files = self._blobs or await open_blobs(
             settings.blobs, settings.data_dir, gateway_id, new=new
         )
         scratch = settings.data_dir / "scratch"
@@ -543,7 +544,7 @@ class Gateway:
         )
         return StepContext(
             store,
-            blobs,
+            RecordedBlobs(files, store, settings.recorded_blob_bytes),
             upstream,
             workers,
             self._clock,

@@ -72,6 +72,31 @@ def new_blob_names(count: int) -> list[str]:
     return [folder + secrets.token_hex(15) for _ in range(count)]
 
 
+# What the names of blobs begin with whose bytes are in the records.
+RECORDED: Final = "rec_"
+
+
+def new_recorded_names(count: int) -> list[str]:
+    """Make names of blobs that one save brings into the records.
+
+    They lie next to each other in an index, and far from those of other saves. PostgreSQL locks
+    the page that a save looks up what it has inserted on: with names that began with the time, all
+    on the last page, each of 720 saves of three replicas was carried out three times.
+    """
+    together = RECORDED + secrets.token_hex(4)
+    return [together + secrets.token_hex(14) for _ in range(count)]
+
+
+def new_recorded_name() -> str:
+    """Make the name of a blob that is kept in the records."""
+    return new_recorded_names(1)[0]
+
+
+def is_recorded(name: str) -> bool:
+    """Whether the bytes of a blob of that name are in the records."""
+    return name.startswith(RECORDED)
+
+
 def new_webhook_endpoint_id() -> str:
     """``we_`` and 32 hex digits."""
     return f"we_{secrets.token_hex(16)}"

@@ -84,6 +84,8 @@ def test_an_unknown_name_stops_the_start_and_suggests() -> None:
         ("GATEWAY_POLL_MIN_SECONDS", "-1"),
         ("GATEWAY_RETRY_MAX_SECONDS", "nan"),
         ("GATEWAY_MAX_FILE_BYTES", "2 GB"),
+        ("GATEWAY_RECORDED_BLOB_BYTES", "1048577"),  # a row is read in the event loop
+        ("GATEWAY_RECORDED_BLOB_BYTES", "2 MiB"),
         ("GATEWAY_MODEL_ALIASES", "[1]"),
         ("GATEWAY_MODEL_ALIASES", "{"),
         ("GATEWAY_GEMINI_BASE_URL", "ftp://x"),
@@ -119,6 +121,13 @@ def test_a_bad_value_stops_the_start_and_is_named(name: str, value: str) -> None
     """The message names the setting, never a secret's value."""
     with pytest.raises(SettingsError, match=name):
         load(KEY | {name: value})
+
+
+@pytest.mark.parametrize(("value", "size"), [("1 MiB", 1 << 20), ("0", 0)])
+def test_the_most_that_a_row_may_hold(value: str, size: int) -> None:
+    """Nothing at all, too."""
+    settings, _ = load(KEY | {"GATEWAY_RECORDED_BLOB_BYTES": value})
+    assert settings.recorded_blob_bytes == size
 
 
 SEALING = "c2VhbGluZyBrZXkgb2YgdGhlIHRlc3QsIDMyIGJ5dCE="

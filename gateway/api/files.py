@@ -14,8 +14,8 @@ from gateway.api.intake import (
     Intake,
     check_input,
     form_reader,
+    new_blob,
     read_form,
-    registered,
 )
 from gateway.api.objects import encode_file
 from gateway.api.services import Call
@@ -52,15 +52,15 @@ async def create(call: Call) -> Response:
     reader = form_reader(call, "file")
     await check_room_for(call, 0)
     limit = call.options.max_file_bytes
-    async with registered(call) as blob, call.blobs.create(blob) as writer:
-        intake = Intake(writer, limit, f"File is too large. {file_limit(limit)}")
+    async with new_blob(call) as blob:
+        intake = Intake(blob, limit, f"File is too large. {file_limit(limit)}")
         form = await read_form(call, reader, intake)
         wanted = parse_new_file(form.fields)
         await intake.finish()
         await check_room_for(call, intake.bytes)
         check_input(wanted.purpose, intake.head, intake.bytes)
-    file = new_file(call, wanted, form.filename, intake, Segment(blob, intake.bytes))
-    return answer(encode_file(await call.store.add_file(file)))
+    file = new_file(call, wanted, form.filename, intake, Segment(blob.name, intake.bytes))
+    return answer(encode_file(await call.store.add_file(file, blob.content)))
 
 
 async def list_files(call: Call) -> Response:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from gateway.api.services import Call
 from gateway.errors import RequestError, TooLargeError
 from gateway.ids import new_blob_name
 from gateway.ports.blobs import BlobWriter
+from gateway.ports.placing import UnplacedBlob, unplaced_blob
 from gateway.units import KIB, MIB
 from gateway.wire.encodings import HEAD_BYTES, foreign_encoding
 from gateway.wire.jsonl import count_line_ends
@@ -160,6 +161,18 @@ async def registered(call: Call) -> AsyncIterator[str]:
     except BaseException:
         await asyncio.shield(call.store.forget_blobs([blob]))
         raise
+
+
+@asynccontextmanager
+async def new_blob(call: Call) -> AsyncIterator[UnplacedBlob]:
+    """Write a blob of unknown size; after an exception there is none, and no name of one."""
+    async with AsyncExitStack() as names:
+
+        async def register() -> str:
+            return await names.enter_async_context(registered(call))
+
+        async with unplaced_blob(call.blobs, register) as blob:
+            yield blob
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from gateway.api.batches import is_repeated
 from gateway.api.body import read_json_bytes
 from gateway.api.budgets import check_room_for
 from gateway.api.files import new_file
-from gateway.api.intake import Content, Intake, check_input, form_reader, read_form, registered
+from gateway.api.intake import Content, Intake, check_input, form_reader, new_blob, read_form
 from gateway.api.objects import encode_part, encode_upload
 from gateway.api.services import Call
 from gateway.batches.file import File, Segment
@@ -70,17 +70,17 @@ async def add_part(call: Call) -> Response:
     _check_parts(upload)
     reader = form_reader(call, "data")
     refusal = f"The part is too large: at most {MAX_PART_BYTES} bytes are accepted."
-    async with registered(call) as blob:
-        async with call.blobs.create(blob) as writer:
-            intake = Intake(writer, MAX_PART_BYTES, refusal)
-            await read_form(call, reader, intake, "data")
-            await intake.finish()
-            if not intake.bytes:
-                raise RequestError("Invalid 'data': the part is empty.", param="data")
-        now = call.now()
-        part = Part(new_part_id(), upload.id, blob, intake.bytes, intake.sha256, now)
-        if not await call.store.add_part(call.owner, part, now):
-            raise _ended(await _found(call), now)
+    async with new_blob(call) as blob:
+        intake = Intake(blob, MAX_PART_BYTES, refusal)
+        await read_form(call, reader, intake, "data")
+        await intake.finish()
+        if not intake.bytes:
+            raise RequestError("Invalid 'data': the part is empty.", param="data")
+    now = call.now()
+    part = Part(new_part_id(), upload.id, blob.name, intake.bytes, intake.sha256, now)
+    if not await call.store.add_part(call.owner, part, now, blob.content):
+        await call.store.forget_blobs([blob.name])  # its bytes go with the next sweep
+        raise _ended(await _found(call), now)
     return answer(encode_part(part))
 
 

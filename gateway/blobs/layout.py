@@ -63,6 +63,25 @@ def open_new(path: Path) -> int:
     return os.open(path, flags, 0o600)
 
 
+def write_all(descriptor: int, block: bytes | bytearray) -> None:
+    """Write every byte: a disk that fills, or a limit, may take a part of them."""
+    view = memoryview(block)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Have a file of that content where none was, for its owner alone; none after an error."""
+    descriptor = open_new(path)
+    try:
+        write_all(descriptor, content)
+    except BaseException:
+        path.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
 def is_name(name: str) -> bool:
     """Whether a blob may have this name: it is no path, and safe in every file system and URL."""
     return _NAME.fullmatch(name) is not None

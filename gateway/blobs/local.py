@@ -11,7 +11,14 @@ from typing import Final
 
 from typing_extensions import override
 
-from gateway.blobs.layout import Layout, disk_errors, open_new, open_to_read, refuse_existing
+from gateway.blobs.layout import (
+    Layout,
+    disk_errors,
+    open_new,
+    open_to_read,
+    refuse_existing,
+    write_all,
+)
 from gateway.blobs.threads import finish, in_thread, start, wait_to_the_end
 from gateway.directories import usable
 from gateway.ports.blobs import Blobs
@@ -62,7 +69,7 @@ class LocalWriter:
 
     async def _flush(self, block: bytes | bytearray) -> None:
         await self._settle()
-        self._writing = start(_write, self._descriptor, block)
+        self._writing = start(write_all, self._descriptor, block)
 
     async def _settle(self) -> None:
         writing, self._writing = self._writing, None
@@ -220,14 +227,8 @@ def written(entries: Iterable[os.DirEntry[str]], before: int) -> Sequence[str]:
     return found
 
 
-def _write(descriptor: int, block: bytes | bytearray) -> None:
-    view = memoryview(block)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
 def _write_and_publish(descriptor: int, block: bytearray, publish: Callable[[], None]) -> None:
-    _write(descriptor, block)
+    write_all(descriptor, block)
     os.fsync(descriptor)
     publish()
 

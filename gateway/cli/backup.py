@@ -16,6 +16,7 @@ from gateway.cli.inputs import in_words, named
 from gateway.cli.output import say
 from gateway.directories import usable
 from gateway.errors import SettingsError
+from gateway.ids import is_recorded
 from gateway.settings.table import Settings
 from gateway.store.moved import refuse_moved
 from gateway.store.opening import DATABASE
@@ -72,12 +73,15 @@ def _copied(source: Path, directory: Path) -> int:
 
 
 def _lost(directory: Path) -> int:
-    """Count the files that the copied records name, and that are not there."""
+    """Count the files that the copied records name, and that are not there.
+
+    Only names are asked for: a copy from before an upgrade has no table of small blobs yet.
+    """
     layout = Layout(directory / FOLDER)
     uri = f"{(directory / DATABASE).absolute().as_uri()}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as records:
         live = records.execute("SELECT name FROM blobs WHERE state = 'live'")
-        return sum(not layout.path(name).exists() for (name,) in live)
+        return sum(not (is_recorded(name) or layout.path(name).exists()) for (name,) in live)
 
 
 def _source(settings: Settings) -> Path:

@@ -7,7 +7,7 @@ stored with all that its line in a batch needs. The runner collects it.
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -17,14 +17,15 @@ from gateway.batches.limits import OverLimitError, OwnerLimits, limits_of
 from gateway.batches.response import ResponseStatus, StoredResponse
 from gateway.clock import Clock
 from gateway.errors import LimitedError, RequestError
-from gateway.ids import digest, new_answer_id, new_blob_name
+from gateway.ids import digest, new_answer_id
 from gateway.live import notes
 from gateway.live.budgets import Budgets
 from gateway.live.memory import ResponseMemory, items_of
 from gateway.live.prepare import Prepared, prepare
 from gateway.ports.blobs import Blobs
+from gateway.ports.placing import keep_whole
 from gateway.ports.single import Answered, SingleRequest
-from gateway.ports.store import Seal, Store
+from gateway.ports.store import Store
 from gateway.translate import Policy
 from gateway.units import MIB
 from gateway.wire.openai import wrong_type
@@ -144,7 +145,7 @@ class BackgroundQueue:
         return StoredResponse(
             id=f"resp_{identity}",
             owner=asked.owner,
-            blob=new_blob_name(),
+            blob="",  # it has none until it is queued
             created_at=now,
             expires_at=now + self.limits.seconds * 1000,
             status=ResponseStatus.QUEUED,
@@ -175,10 +176,8 @@ class BackgroundQueue:
         self, row: StoredResponse, written: bytes, kept: Json
     ) -> tuple[StoredResponse, Json]:
         """Store it, or find the one that an SDK asks for again."""
-        seal = Seal(len(written), hashlib.sha256(written).hexdigest())
-        await self.store.register_blob(row.blob, row.created_at)
-        async with self.blobs.create(row.blob) as writer:
-            await writer.write(written)
+        blob, seal = await keep_whole(self.store, self.blobs, written, row.created_at)
+        row = replace(row, blob=blob)
         limits = limits_of(row.owner, self.limits.owners)
         since = row.created_at - RETRY_WINDOW_MS
         try:

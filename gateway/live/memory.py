@@ -6,7 +6,6 @@ signed them with: without it Gemini 3 refuses the next turn.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from gateway.batches.background import shown
 from gateway.batches.response import UNFINISHED, ResponseStatus, StoredResponse
 from gateway.clock import Clock
 from gateway.errors import RequestError, UnavailableError
-from gateway.ids import new_answer_id, new_blob_name
+from gateway.ids import new_answer_id
 from gateway.ports.blobs import Blobs
-from gateway.ports.store import Seal, Store
+from gateway.ports.placing import keep_whole
+from gateway.ports.store import Store
 from gateway.units import MIB
 from gateway.wire.jsonl import MAX_STRUCTURE, structure_of
 from gateway.wire.openai import truncate
@@ -84,15 +84,12 @@ class ResponseMemory:
         written = orjson.dumps(
             {"response": orjson.loads(body), "input": turn.input, "output": output}
         )
-        seal = Seal(len(written), hashlib.sha256(written).hexdigest())
-        now, blob = self.clock.now(), new_blob_name()
-        response = StoredResponse(
-            f"resp_{turn.identity}", owner, blob, now, now + self.seconds * 1000
-        )
+        now = self.clock.now()
         try:
-            await self.store.register_blob(blob, now)
-            async with self.blobs.create(blob) as writer:
-                await writer.write(written)
+            blob, seal = await keep_whole(self.store, self.blobs, written, now)
+            response = StoredResponse(
+                f"resp_{turn.identity}", owner, blob, now, now + self.seconds * 1000
+            )
             await self.store.add_response(response, seal)
         except (OSError, UnavailableError) as error:
             # The answer is paid for: it is given, and says that it is not stored.

@@ -20,6 +20,10 @@ class BlobWriter(Protocol):
 class Blobs(Protocol):
     """Where file bytes live."""
 
+    def in_records(self, size: int) -> bool:  # noqa: ARG002 - what most places say of any
+        """Whether a blob of so many bytes is kept in the records, by the save that points at it."""
+        return False
+
     async def open(self) -> None:
         """Make ready; refuse a place that cannot be written."""
         ...

@@ -70,12 +70,19 @@ class Work:
     jobs: Sequence[Job]
 
 
+Content = bytes  # in a class that counts `bytes`
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """Size and digest of a blob when it was written."""
+    """Size and digest of a blob when it was written.
+
+    ``content``: the bytes themselves, of a blob that is kept in the records.
+    """
 
     bytes: int
     sha256: str
+    content: Content | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,8 @@ class BlobChange:
     """Blobs that a transaction makes live (it points at them) or deletable (it no longer does).
 
     Making live a name that is not pending is a bug: the transaction fails with InternalError.
-    ``seals`` are those of blobs that were registered without.
+    ``seals`` are those of blobs that were registered without. One that brings its bytes is of a
+    blob that was never registered: it is pending once the transaction begins.
     """
 
     live: Sequence[str] = ()
@@ -181,6 +189,10 @@ class Store(Protocol):
         """Return what a blob's bytes must be; None of one that was never sealed."""
         ...
 
+    async def blob_content(self, name: str) -> bytes | None:
+        """Return the bytes of a blob that is kept in the records; None of one that is not there."""
+        ...
+
     async def sweepable_blobs(
         self, before: int, limit: int, *, pending_before: int | None = None
     ) -> Sequence[str]:
@@ -194,14 +206,21 @@ class Store(Protocol):
         """Remove the rows of blobs whose bytes are gone; a live blob's row stays."""
         ...
 
+    async def erase_forgotten(self) -> bool:
+        """Leave nothing of forgotten rows on the disk; False when that is to be tried again."""
+        ...
+
     async def known_blobs(self, names: Sequence[str]) -> set[str]:
         """Return those of the names that have a row."""
         ...
 
     # Files
 
-    async def add_file(self, file: File) -> File:
-        """Insert; its segments' blobs, pending until now, go live. The answer carries ``seq``."""
+    async def add_file(self, file: File, content: bytes | None = None) -> File:
+        """Insert; its segments' blobs, pending until now, go live. The answer carries ``seq``.
+
+        ``content``: the bytes of a file whose one blob is kept in the records.
+        """
         ...
 
     async def get_file(self, owner: str, file_id: str, now: int) -> File | None:
@@ -243,9 +262,12 @@ class Store(Protocol):
         """Return an upload, ended or not."""
         ...
 
-    async def add_part(self, owner: str, part: Part, now: int) -> bool:
+    async def add_part(
+        self, owner: str, part: Part, now: int, content: bytes | None = None
+    ) -> bool:
         """Insert a part, and count it; its blob, pending until now, goes live, sealed.
 
+        ``content``: its bytes, if they are kept in the records.
         False, and nothing is written, when the upload is not pending, or its time is over.
         """
         ...

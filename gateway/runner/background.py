@@ -39,7 +39,7 @@ from gateway.batches.response import DueQueue, StoredResponse
 from gateway.batches.runs import Entry, Kind, unpack
 from gateway.errors import ConflictError, DamagedBlobError, UnavailableError, WorkerError
 from gateway.ids import jitter, new_batch_id, new_file_id
-from gateway.ports.store import Seal
+from gateway.ports.placing import keep_whole
 from gateway.runner.batch_end import FILES
 from gateway.runner.context import StepContext, describe, job_label, sealed
 from gateway.runner.rerender import Rerenderer
@@ -340,10 +340,8 @@ class Background:
 
     async def _finish(self, row: StoredResponse, ended: Ended) -> None:
         written = await _written(ended.kept)
-        seal = Seal(len(written), hashlib.sha256(written).hexdigest())
-        blob = await self._context.new_blob()
-        async with self._context.blobs.create(blob) as writer:
-            await writer.write(written)
+        now = self._context.clock.now()
+        blob, seal = await keep_whole(self._context.store, self._context.blobs, written, now)
         stored = ended.kept["response"].get("store") is not False
         life = self._options.kept if stored else self._options.unstored
         expires_at = self._context.clock.now() + life

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -37,9 +37,10 @@ from gateway.errors import (
     UpstreamUnreadableError,
     WorkerError,
 )
-from gateway.ids import new_blob_name
+from gateway.ids import is_recorded, new_blob_name, new_recorded_name, new_recorded_names
 from gateway.ports.blobs import Blobs
 from gateway.ports.metrics import NO_METERS, Meters
+from gateway.ports.placing import UnplacedBlob, sealed_content, unplaced_blob
 from gateway.ports.single import SingleUpstream
 from gateway.ports.store import BatchEnd, BlobChange, Seal, Store
 from gateway.ports.tracing import NO_TRACER, Tracer
@@ -54,6 +55,9 @@ from gateway.units import MIB
 logger = logging.getLogger(__name__)
 
 SEAL_BLOCK: Final = MIB
+# What one save may bring into the records, in bytes. A batch of 5,000 jobs had 150 MB of requests
+# in memory, then in one transaction, for which every other write waited two seconds.
+RECORDED_AT_ONCE: Final = 4 * MIB
 NO_SEALS: Final[Mapping[str, Seal]] = MappingProxyType({})
 
 
@@ -62,6 +66,15 @@ async def sealed(path: Path) -> Seal:
     if os.stat(path).st_size <= SEALED_AT_ONCE:  # noqa: PTH116 - microseconds, in the event loop
         return _seal_of(path)
     return await asyncio.to_thread(_seal_of, path)
+
+
+def _read(path: Path, known: Seal | None) -> Seal:
+    """Return the seal of a small file, with its bytes.
+
+    One that is known stays: what the disk has changed since is noticed when the bytes are read.
+    """
+    content = path.read_bytes()
+    return sealed_content(content) if known is None else replace(known, content=content)
 
 
 def _seal_of(path: Path) -> Seal:
@@ -192,14 +205,22 @@ class StepContext:
         [name] = await self.names.take(self.store, self.clock.now(), 1)
         return name
 
+    def unplaced_blob(self) -> AbstractAsyncContextManager[UnplacedBlob]:
+        """Write a blob of unknown size."""
+        return unplaced_blob(self.blobs, self.new_blob)
+
     async def keep(self, paths: Sequence[str]) -> list[str]:
         """Make blobs of files that a worker wrote, sealed; their names in the same order."""
-        made = {new_blob_name(): Path(path) for path in paths}
-        if made:
-            seals = {name: await sealed(path) for name, path in made.items()}
+        sealed_paths = await self._sealed(paths)
+        names = _recorded_names(sealed_paths)
+        files = {new_blob_name(): Path(path) for path in paths if path not in names}
+        names.update({str(path): name for name, path in files.items()})
+        if names:
+            seals = {names[path]: seal for path, seal in sealed_paths.items()}
             await self.store.register_blobs(seals, self.clock.now())
-            await self.blobs.adopt(made)
-        return list(made)
+        if files:
+            await self.blobs.adopt(files)
+        return [names[path] for path in paths]
 
     async def adopt(
         self, paths: Sequence[str], seals: Mapping[str, Seal] = NO_SEALS
@@ -210,11 +231,32 @@ class StepContext:
         them writes these down. ``seals`` are those of files whose digest is known since they were
         written, by path.
         """
-        names = await self.names.take(self.store, self.clock.now(), len(paths))
-        sealed_paths = [seals.get(path) or await sealed(Path(path)) for path in paths]
-        if names:
-            await self.blobs.adopt(dict(zip(names, map(Path, paths), strict=True)))
-        return dict(zip(names, sealed_paths, strict=True))
+        sealed_paths = await self._sealed(paths, seals)
+        names = _recorded_names(sealed_paths)
+        files = [path for path in paths if path not in names]
+        if files:
+            taken = await self.names.take(self.store, self.clock.now(), len(files))
+            names.update(zip(files, taken, strict=True))
+            await self.blobs.adopt({names[path]: Path(path) for path in files})
+        return {names[path]: sealed_paths[path] for path in paths}
+
+    async def _sealed(
+        self, paths: Sequence[str], known: Mapping[str, Seal] = NO_SEALS
+    ) -> Mapping[str, Seal]:
+        """Return the seals of files that become blobs, with the bytes of those that are to be kept.
+
+        These are held until they are saved, all in one transaction: beyond some they are files.
+        """
+        found: dict[str, Seal] = {}
+        room = RECORDED_AT_ONCE
+        for path in paths:
+            size = os.stat(path).st_size  # noqa: PTH116 - microseconds, in the event loop
+            if size <= room and self.blobs.in_records(size):
+                found[path] = _read(Path(path), known.get(path))
+                room -= size
+            else:
+                found[path] = known.get(path) or await sealed(Path(path))
+        return found
 
     async def copy_to(self, name: str, path: Path) -> Seal | None:
         """Have a blob's bytes at a local path, as they were written; return their seal.
@@ -260,6 +302,12 @@ class StepContext:
         finally:
             if not cleared(place):
                 await asyncio.to_thread(remove, place)
+
+
+def _recorded_names(seals: Mapping[str, Seal]) -> dict[str, str]:
+    """Name the blobs of files whose bytes go into the records, by path."""
+    small = [path for path, seal in seals.items() if seal.content is not None]
+    return dict(zip(small, new_recorded_names(len(small)), strict=True))
 
 
 class LostClaimError(Exception):
@@ -348,12 +396,21 @@ class HeldResults:
         self._blobs = blobs
         self._change: BlobChange | None = None
 
+    @classmethod
+    async def of(cls, context: StepContext, results: bytes) -> "HeldResults":
+        """Give results a name, by which they are kept in the records or in a file."""
+        if context.blobs.in_records(len(results)):
+            return cls(context.blobs, new_recorded_name(), results)
+        return cls(context.blobs, await context.new_blob(), results)
+
     async def written(self) -> BlobChange:
         """Return the blob as the save that points at it says it."""
         if self._change is None:
-            async with self._blobs.create(self.name) as writer:
-                await writer.write(self.results)
-            seal = Seal(len(self.results), hashlib.sha256(self.results).hexdigest())
+            seal = sealed_content(self.results)
+            if not is_recorded(self.name):
+                async with self._blobs.create(self.name) as writer:
+                    await writer.write(self.results)
+                seal = replace(seal, content=None)
             self._change = BlobChange(live=[self.name], seals={self.name: seal})
         return self._change
 

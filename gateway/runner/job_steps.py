@@ -298,7 +298,7 @@ async def _secure_at_once(
     context: StepContext, claim: JobClaim, ended: Job, results: bytes
 ) -> None:
     """Keep results that came in the call which found the job's end."""
-    held = HeldResults(context.blobs, await context.new_blob(), results)
+    held = await HeldResults.of(context, results)
     context.meters.count(Series.UPSTREAM_RECEIVED, len(results))
     secured = moved(ended, JobState.SECURED, raw=held.name)
     if context.workers.free and claim.goes_on(secured):
@@ -313,21 +313,20 @@ async def _secure_at_once(
 
 async def download(context: StepContext, job: Job) -> tuple[str, Seal]:
     """Return the blob of a job's raw results, and its seal. Errors: ``Upstream*``."""
-    raw = await context.new_blob()
     size, digest = 0, hashlib.sha256()
     fetched = context.upstream.fetch(_name(job), job.output or "", job.credential)
-    async with aclosing(fetched) as blocks, context.blobs.create(raw) as writer:
+    async with aclosing(fetched) as blocks, context.unplaced_blob() as raw:
         async for block in blocks:
             size += len(block)
             await add_to(digest, block)
-            await writer.write(block)
+            await raw.write(block)
     context.meters.count(Series.UPSTREAM_RECEIVED, size)
-    return raw, Seal(size, digest.hexdigest())
+    return raw.name, Seal(size, digest.hexdigest(), raw.content)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Blobs that were made of a job's results, by what they hold, and the seals of them all."""
+    """Blobs that were made of a job's results, by what they hold, and their seals."""
 
     blobs: Mapping[str, str] = field(default_factory=dict)
     seals: Mapping[str, Seal] = field(default_factory=dict)
@@ -428,7 +427,7 @@ async def _end_batch(
     try:
         await claim.save(collected, **_learned(context, job, collected), blobs=blobs, ends=end)
     except BatchChangedError:
-        return Kept(kept, adopted)
+        return Kept(kept, {name: adopted[name] for name in kept.values()})
     return Kept()
 
 

@@ -357,17 +357,16 @@ def _items(spool: Path) -> Iterator[tuple[str, bytes]]:
 
 async def _secure(context: StepContext, claim: JobClaim, failure: Failure | None) -> None:
     """Write the answers as raw results; ``failure`` is for lines that have none."""
-    raw = await context.new_blob()
     size, digest, cost = 0, hashlib.sha256(), 0
-    async with context.blobs.create(raw) as writer:
+    async with context.unplaced_blob() as blob:
         async for line, spent in _results(context, claim.row):
             cost += spent
             size += len(line)
             digest.update(line)
-            await writer.write(line)
-    now = context.clock.now()
+            await blob.write(line)
+    now, raw = context.clock.now(), blob.name
     job = moved(claim.row, JobState.SECURED, raw=raw, failure=failure, cost=cost, ended_at=now)
-    seal = Seal(size, digest.hexdigest())
+    seal = Seal(size, digest.hexdigest(), blob.content)
     await claim.save(job, blobs=BlobChange(live=[raw], seals={raw: seal}))
 
 

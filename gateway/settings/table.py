@@ -36,6 +36,7 @@ from gateway.settings.values import (
     path,
     port,
     positive_integer,
+    row_size,
     seconds,
     secret,
     size,
@@ -617,6 +618,13 @@ class Settings:
         integer,
         "seconds",
         "Age at which records of ended batches and of deleted files are removed; 0: never.",
+    )
+    recorded_blob_bytes: int = _setting(
+        "16 KiB",
+        row_size,
+        "size",
+        "Inputs, requests, results and outputs of at most this size are kept in the records, not "
+        "as files or objects of their own; 0: none is. At most 1 MiB.",
     )
     sweep_seconds: float = _setting(
         "3600", seconds, "seconds", "Age at which unreferenced bytes are removed."

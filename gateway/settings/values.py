@@ -122,6 +122,14 @@ def size(value: str) -> int:
     return int(match[1]) * _UNITS[(match[2] or "B").lower()]
 
 
+def row_size(value: str) -> int:
+    """Bytes that a row of the records may hold: such a row is read in the event loop."""
+    found = size(value)
+    if found > MIB:
+        raise ValueError("is more than 1 MiB")
+    return found
+
+
 def optional_size(value: str) -> int | None:
     """Read bytes, or nothing."""
     return size(value) if value.strip() else None

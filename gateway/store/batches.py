@@ -163,6 +163,7 @@ async def save(
         return False
     if within is not None:
         await _check_limits(session, row["owner"], *within, now)
+    await blob_rows.register_contents(session, blobs.seals, now)
     await _write(session, batch, files=files, keep=keep, now=now)
     if jobs:
         await session.ring()

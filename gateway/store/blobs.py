@@ -1,4 +1,4 @@
-"""Transactions over the rows of blobs, which are names and states, never bytes."""
+"""Transactions over the rows of blobs: names, states, and the bytes of small ones."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -14,10 +14,12 @@ NO_SEALS: Final[Mapping[str, Seal]] = MappingProxyType({})
 
 
 async def register(session: Session, name: str, now: int, seal: Seal | None = None) -> None:
-    """Register a name as pending."""
+    """Register a name as pending, with its bytes where the seal brings them."""
     size, digest = _columns(seal)
     values = {"name": name, "now": now, "bytes": size, "sha256": digest}
     await session.run("register_blob", values)
+    if seal is not None and seal.content is not None:
+        await session.run("put_content", {"name": name, "content": seal.content})
 
 
 def _columns(seal: Seal | None) -> tuple[int | None, str | None]:
@@ -28,6 +30,19 @@ async def register_all(session: Session, seals: Mapping[str, Seal | None], now: 
     """Register names, with the seals of those whose bytes exist."""
     for name, its_seal in seals.items():
         await register(session, name, now, its_seal)
+
+
+async def register_contents(session: Session, seals: Mapping[str, Seal], now: int) -> None:
+    """Register those whose seals bring their bytes, before anything of a transaction needs them."""
+    for name, its_seal in seals.items():
+        if its_seal.content is not None:
+            await register(session, name, now, its_seal)
+
+
+async def content_of(session: Session, name: str) -> bytes | None:
+    """Return the bytes of a blob that has them in its row."""
+    row = await session.one("blob_content", {"name": name})
+    return None if row is None else bytes(row["content"])
 
 
 async def seal_of(session: Session, name: str) -> Seal | None:
@@ -49,6 +64,12 @@ async def activate(
             raise InternalError(f"blob {name} is not pending, so nothing may point at it")
 
 
+async def take(session: Session, name: str, its_seal: Seal, now: int) -> None:
+    """Make a blob live that a row points at, sealed, and with its bytes where the seal has them."""
+    await register_contents(session, {name: its_seal}, now)
+    await activate(session, [name], {name: its_seal})
+
+
 async def seal(session: Session, name: str, seal: Seal) -> None:
     """Note what the bytes of a blob are."""
     await session.run("seal_blob", {"name": name, "bytes": seal.bytes, "sha256": seal.sha256})
@@ -64,7 +85,8 @@ async def change(session: Session, blobs: BlobChange, now: int) -> None:
     """Apply a transaction's changes of blobs."""
     await activate(session, blobs.live, blobs.seals)
     for name in blobs.seals.keys() - set(blobs.live):  # of files, which go live by themselves
-        await seal(session, name, blobs.seals[name])
+        if blobs.seals[name].content is None:
+            await seal(session, name, blobs.seals[name])
     await mark_deletable(session, blobs.deletable, now)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.batches.file import File
-from gateway.ports.store import Deletion, Page
+from gateway.ports.store import Deletion, Page, Seal
 from gateway.store import blobs, retention
 from gateway.store.columns import file_of, file_values
 from gateway.store.session import Session
@@ -17,9 +17,16 @@ FIRST, LAST = 0, 2**63 - 1
 NEVER_NAMED: Final = frozenset({"batch", "batch_output"})
 
 
-async def add(session: Session, file: File) -> File:
-    """Insert a row; the blobs it points at go live. The answer carries ``seq``."""
+async def add(session: Session, file: File, content: bytes | None = None) -> File:
+    """Insert a row; the blobs it points at go live. The answer carries ``seq``.
+
+    ``content``: the bytes of its one blob, if they are kept in the records.
+    """
     file = await insert(session, file)
+    if content is not None:
+        [segment] = file.segments
+        seal = Seal(file.bytes, file.sha256, content)
+        await blobs.register(session, segment.blob, file.created_at, seal)
     await blobs.activate(session, (segment.blob for segment in file.segments))
     return file
 

@@ -182,6 +182,7 @@ async def save(
         await quotas.learn(session, job.credential, job.model, lesson)
     if doubt_files:
         await staging.doubt(session, job.id, now)
+    await blob_rows.register_contents(session, blobs.seals, now)
     await blob_rows.change(session, blobs, now)
     return True
 

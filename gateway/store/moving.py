@@ -20,10 +20,16 @@ from gateway.errors import SettingsError
 from gateway.store.sqlite import SQLiteEngine
 
 AT_ONCE: Final = 500
+CONTENTS_AT_ONCE: Final = 16  # rows of up to 1 MiB
 MODULUS: Final = 1 << 256
 
 # What a database says of itself is not carried: each has its own.
 _OWN: Final = frozenset({"migrations"})
+
+LIVE_FILES: Final = """
+SELECT name, sha256 FROM blobs
+WHERE state = 'live' AND name NOT IN (SELECT name FROM blob_contents)
+"""
 
 Rows = Sequence[tuple[Any, ...]]
 
@@ -34,6 +40,11 @@ class Table:
 
     name: str
     columns: Sequence[str]
+
+    @property
+    def at_once(self) -> int:
+        """The number of rows that are in memory at a time."""
+        return CONTENTS_AT_ONCE if "content" in self.columns else AT_ONCE
 
     @property
     def select(self) -> str:
@@ -60,7 +71,7 @@ class Tally:
     def take(self, rows: Rows) -> None:
         """Count some rows in."""
         for row in rows:
-            digest = hashlib.sha256(orjson.dumps(row)).digest()
+            digest = hashlib.sha256(orjson.dumps(row, default=bytes.hex)).digest()
             self.digest = (self.digest + int.from_bytes(digest)) % MODULUS
         self.rows += len(rows)
 
@@ -122,9 +133,12 @@ class Source:
         return self._connection.execute("SELECT 1 FROM files LIMIT 1").fetchone() is None
 
     def live_blobs(self) -> Iterator[tuple[str, str | None]]:
-        """Yield the blobs that records point at, and the digests of those that were sealed."""
+        """Yield the files that records point at, and the digests of those that were sealed.
+
+        Small blobs are records themselves.
+        """
         with closing(self._connection.cursor()) as cursor:
-            yield from cursor.execute("SELECT name, sha256 FROM blobs WHERE state = 'live'")
+            yield from cursor.execute(LIVE_FILES)
 
     def tables(self) -> Sequence[Table]:
         """Return every table, each after those that it refers to."""
@@ -145,7 +159,7 @@ class Source:
     def rows(self, table: Table) -> Iterator[Rows]:
         """Yield every row, some at a time."""
         with closing(self._connection.execute(table.select)) as cursor:
-            while rows := cursor.fetchmany(AT_ONCE):
+            while rows := cursor.fetchmany(table.at_once):
                 yield rows
 
 
@@ -223,7 +237,7 @@ class SQLiteTarget:
     async def rows(self, table: Table) -> AsyncIterator[Rows]:
         """Yield every row, some at a time."""
         with closing(self._connection.execute(table.select)) as cursor:
-            while rows := cursor.fetchmany(AT_ONCE):
+            while rows := cursor.fetchmany(table.at_once):
                 yield rows
 
     async def go_on(self, table: Table) -> None:

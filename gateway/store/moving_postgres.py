@@ -7,7 +7,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from gateway.errors import SettingsError
-from gateway.store.moving import AT_ONCE, Rows, Table
+from gateway.store.moving import Rows, Table
 from gateway.store.postgres import CONNECT_SECONDS, migrate
 from gateway.store.postgres_session import Connection
 
@@ -55,7 +55,7 @@ class PostgresTarget:
             self._connection.cursor("carried", row_factory=tuple_row) as cursor,
         ):
             await cursor.execute(_sql(table.select))
-            while rows := await cursor.fetchmany(AT_ONCE):
+            while rows := await cursor.fetchmany(table.at_once):
                 yield rows
 
     async def go_on(self, table: Table) -> None:

@@ -93,6 +93,10 @@ class Records(Store):
         return await self._engine.read(lambda session: blobs.seal_of(session, name))
 
     @override
+    async def blob_content(self, name: str) -> bytes | None:
+        return await self._engine.read(lambda session: blobs.content_of(session, name))
+
+    @override
     async def sweepable_blobs(
         self, before: int, limit: int, *, pending_before: int | None = None
     ) -> Sequence[str]:
@@ -106,14 +110,18 @@ class Records(Store):
         await self._engine.write(lambda session: blobs.forget(session, names))
 
     @override
+    async def erase_forgotten(self) -> bool:
+        return await self._engine.erase()
+
+    @override
     async def known_blobs(self, names: Sequence[str]) -> set[str]:
         return await self._engine.read(lambda session: blobs.known(session, names))
 
     # Files
 
     @override
-    async def add_file(self, file: File) -> File:
-        return await self._engine.write(lambda session: files.add(session, file))
+    async def add_file(self, file: File, content: bytes | None = None) -> File:
+        return await self._engine.write(lambda session: files.add(session, file, content))
 
     @override
     async def get_file(self, owner: str, file_id: str, now: int) -> File | None:
@@ -165,8 +173,12 @@ class Records(Store):
         return await self._engine.read(lambda session: uploads.owned(session, owner, upload_id))
 
     @override
-    async def add_part(self, owner: str, part: Part, now: int) -> bool:
-        return await self._engine.write(lambda session: uploads.add_part(session, owner, part, now))
+    async def add_part(
+        self, owner: str, part: Part, now: int, content: bytes | None = None
+    ) -> bool:
+        return await self._engine.write(
+            lambda session: uploads.add_part(session, owner, part, now, content)
+        )
 
     @override
     async def parts_of(self, upload: Upload) -> Sequence[Part]:

@@ -27,8 +27,7 @@ from gateway.store.session import Row, Session
 async def add(session: Session, response: StoredResponse, seal: Seal) -> None:
     """Insert a row; its blob goes live, sealed."""
     await session.run("insert_response", response_values(response))
-    await blobs.activate(session, [response.blob])
-    await blobs.seal(session, response.blob, seal)
+    await blobs.take(session, response.blob, seal, response.created_at)
 
 
 async def queue(
@@ -189,8 +188,7 @@ async def finish(
         return None
     before = response_of(row)
     await session.run("finish_response", response_values(response))
-    await blobs.activate(session, [response.blob])
-    await blobs.seal(session, response.blob, seal)
+    await blobs.take(session, response.blob, seal, now)
     await blobs.mark_deletable(session, [before.blob], now)
     if before.status is not ResponseStatus.QUEUED:
         return before.status

@@ -74,6 +74,10 @@ class Engine(Protocol):
         """Carry out several that read, and see the same moment."""
         ...
 
+    async def erase(self) -> bool:
+        """Leave nothing of deleted rows in files of ours; False when it is to be tried again."""
+        ...
+
     async def once(self, work: Work[T]) -> T:
         """Carry out one statement that writes, and is right by its own conditions alone."""
         ...

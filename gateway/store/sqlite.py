@@ -92,6 +92,10 @@ class SQLiteEngine:
         with self.reader.snapshot():
             return carried_out(work(self.reader))
 
+    async def erase(self) -> bool:
+        """Leave nothing of deleted rows in the write-ahead log."""
+        return await self.writer.empty_log()
+
     async def once(self, work: Work[T]) -> T:
         """Carry out one statement as any other write: they share their commits."""
         return await self.write(work)

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 # Another process may hold the database for a moment (a backup, a shell); never one that serves.
 _BUSY_SECONDS: Final = 5.0
 
+# A read of this process ends sooner. One that lasts is a back-up, for which no write is to wait.
+_READERS_END_MS: Final = 100
+
 # Bytes of the write-ahead log that stay on disk after a burst.
 _LOG_KEPT: Final = 64 << 20
 
@@ -111,6 +114,23 @@ class SQLiteSession(Session):
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
+
+    def empty_log(self) -> bool:
+        """Have all of the write-ahead log in the database, its file empty; not while others read.
+
+        Old frames of the log hold what was deleted since: ``secure_delete`` overwrites the
+        database's pages alone.
+        """
+        execute = self.connection.execute
+        execute(f"PRAGMA busy_timeout = {_READERS_END_MS}").fetchall()
+        try:
+            busy, _, _ = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            log.warning("the log of the records could not be emptied: %s", error)
+            return False
+        finally:
+            execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}").fetchall()
+        return not busy
 
     def close(self) -> None:
         """Close the connection."""

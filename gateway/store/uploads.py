@@ -22,14 +22,15 @@ async def owned(session: Session, owner: str, upload_id: str) -> Upload | None:
     return None if row is None else upload_of(row)
 
 
-async def add_part(session: Session, owner: str, part: Part, now: int) -> bool:
+async def add_part(
+    session: Session, owner: str, part: Part, now: int, content: bytes | None
+) -> bool:
     """Insert a part of a pending upload; its blob goes live, sealed."""
     values = {"owner": owner, "id": part.upload_id, "bytes": part.bytes, "now": now}
     if await session.run("count_part", values) == 0:
         return False
     await session.run("insert_part", part_values(part))
-    await blobs.activate(session, [part.blob])
-    await blobs.seal(session, part.blob, Seal(part.bytes, part.sha256))
+    await blobs.take(session, part.blob, Seal(part.bytes, part.sha256, content), now)
     return True
 
 

@@ -53,6 +53,10 @@ class _Write:
             self.future.set_exception(self.error)
 
 
+def _nothing(_: SQLiteSession) -> None:
+    pass
+
+
 def _settle(writes: Sequence[_Write]) -> None:
     for write in writes:
         write.settle()
@@ -80,6 +84,8 @@ class Writer:
 
     def __init__(self, session: SQLiteSession) -> None:
         self.commits = 0
+        self._is_to_empty = False
+        self._emptied = False
         self._session = session
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Write | None] = SimpleQueue()
@@ -95,6 +101,16 @@ class Writer:
         self._queue.put(_Write(work, future))
         return await future
 
+    async def empty_log(self) -> bool:
+        """Have all of the write-ahead log in the database, and its file empty.
+
+        False when another connection reads there, for longer than a moment.
+        """
+        self._emptied = False
+        self._is_to_empty = True
+        await self.run(_nothing)  # wakes the thread, which empties the log before it tells
+        return self._emptied
+
     async def close(self) -> None:
         """Finish what was asked for, then close the connection."""
         self._closed = True
@@ -107,6 +123,9 @@ class Writer:
             writes, going = self._collect()
             if writes:
                 self._commit(writes)
+                if self._is_to_empty:
+                    self._is_to_empty = False
+                    self._emptied = self._session.empty_log()
                 self._announce(writes)
         self._session.close()
 

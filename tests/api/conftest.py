@@ -7,9 +7,23 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.units import KIB
+from tests.api import world as api_world
 from tests.api.world import LINE, World, new_world
 
 Json = dict[str, Any]
+
+
+@pytest.fixture
+def files_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No blob is kept in the records, however small."""
+    monkeypatch.setattr(api_world, "RECORDED_BYTES", 0)
+
+
+@pytest.fixture(params=["files", "records"])
+def both_places(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small blobs are files once, and once in the records."""
+    monkeypatch.setattr(api_world, "RECORDED_BYTES", 0 if request.param == "files" else 16 * KIB)
 
 
 @pytest.fixture

@@ -187,7 +187,7 @@ def _head(length: int) -> bytes:
 
 async def _left_nothing(world: World) -> None:
     """Wait until the server noticed; then: no bytes, no row, no name to sweep."""
-    await until(lambda: not world.blob_files())
+    await until(lambda: not world.kept())
     listed = await world.store.list_files("alice", START, limit=10)
     assert listed is not None
     assert listed.data == []

@@ -15,6 +15,8 @@ from gateway.batches.file import File, Segment
 from gateway.blobs.local import LocalBlobs
 from tests.api.world import START, World
 
+# Where ten bytes are changes nothing.
+BOTH_PLACES = pytest.mark.usefixtures("both_places")
 Upload = Callable[..., Awaitable[dict[str, Any]]]
 DATA = b"0123456789"
 ETAG = f'"{sha256(DATA).hexdigest()}"'
@@ -27,6 +29,7 @@ async def path(upload: Upload) -> str:
     return f"/v1/files/{made['id']}/content"
 
 
+@BOTH_PLACES
 async def test_whole(alice: httpx.AsyncClient, path: str) -> None:
     """Bytes, exact length, strong ETag, a name for both kinds of readers."""
     answer = await alice.get(path)
@@ -41,6 +44,7 @@ async def test_whole(alice: httpx.AsyncClient, path: str) -> None:
     )
 
 
+@BOTH_PLACES
 async def test_head(alice: httpx.AsyncClient, path: str) -> None:
     """The headers of GET, no body; ranges are for GET alone."""
     answer = await alice.head(path, headers={"range": "bytes=0-1"})
@@ -49,6 +53,7 @@ async def test_head(alice: httpx.AsyncClient, path: str) -> None:
     assert (answer.headers["content-length"], answer.headers["etag"]) == ("10", ETAG)
 
 
+@BOTH_PLACES
 @pytest.mark.parametrize(
     ("asked", "data", "where"),
     [
@@ -109,6 +114,7 @@ async def test_not_modified(alice: httpx.AsyncClient, path: str, tag: str) -> No
     assert (await alice.get(path, headers={"if-none-match": '"other"'})).status_code == 200
 
 
+@BOTH_PLACES
 async def test_an_empty_file(alice: httpx.AsyncClient, upload: Upload) -> None:
     """No bytes are a body too; a range of them is beyond."""
     made = await upload(b"", purpose="user_data")
@@ -190,6 +196,7 @@ def _file_of(parts: list[bytes]) -> File:
     )
 
 
+@BOTH_PLACES
 async def test_the_length_comes_first(alice: httpx.AsyncClient, path: str) -> None:
     """A head cut before it is taken for a whole, empty answer by http.client and curl."""
     answer = await alice.get(path)
@@ -197,12 +204,12 @@ async def test_the_length_comes_first(alice: httpx.AsyncClient, path: str) -> No
     assert answer.headers["date"].endswith(" GMT")
 
 
+@BOTH_PLACES
 async def test_bytes_that_are_gone_are_our_error(
     world: World, alice: httpx.AsyncClient, path: str
 ) -> None:
     """The file is listed: 404 would say that it was deleted."""
-    [blob] = world.blob_files()
-    blob.unlink()
+    world.lose_all()
     answer = await alice.get(path)
     assert answer.status_code == 500
     assert path.split("/")[3] in answer.json()["error"]["message"]
@@ -226,6 +233,7 @@ class _Elsewhere(LocalBlobs):
         return f"https://bucket.example/{name}?for={seconds}"
 
 
+@pytest.mark.usefixtures("files_only")
 class TestRedirect:
     """Large downloads may be left to the bucket."""
 

@@ -139,7 +139,7 @@ async def test_wrong_bodies(world: World, alice: httpx.AsyncClient, path: str, n
     headers = {} if content_type is None else {"content-type": content_type}
 
     check_envelope(await alice.post(path, content=body, headers=headers), 400)
-    assert world.blob_files() == []
+    assert world.kept() == set()
 
 
 @pytest.mark.parametrize("declared", [True, False])

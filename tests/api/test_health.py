@@ -33,7 +33,7 @@ async def test_draining_refuses_new_work(world: World, alice: httpx.AsyncClient,
     assert 0 < int(answer.headers["retry-after"]) <= 120
     assert "x-should-retry" not in answer.headers
     assert answer.json()["error"]["code"] == "server_is_overloaded"
-    assert world.blob_files() == []
+    assert world.kept() == set()
 
 
 async def test_draining_still_answers(

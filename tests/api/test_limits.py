@@ -101,6 +101,7 @@ async def test_a_slot_that_comes_free_is_given() -> None:
     assert set(slots._shares._own) == {"b"}
 
 
+@pytest.mark.usefixtures("files_only")
 async def test_uploads_wait_for_a_slot(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A31: one that stalls keeps the next waiting, no longer than it is there itself."""
     asked, inside, second_asks, slot = list[str](), list[str](), asyncio.Event(), Slots.slot

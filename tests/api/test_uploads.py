@@ -11,10 +11,12 @@ import pytest
 from gateway.api import uploads
 from gateway.api.uploads import LIFE_MS, MAX_PART_BYTES
 from gateway.batches.file import File
-from gateway.ids import new_blob_name
+from gateway.batches.upload import Part
 from gateway.ports.store import Seal
 from gateway.runner.blob_source import BlobSource
 from tests.api.world import LINE, START, World
+
+pytestmark = pytest.mark.usefixtures("both_places")
 
 Json = dict[str, Any]
 Make = Callable[..., Awaitable[Json]]
@@ -89,7 +91,7 @@ async def test_parts_in_any_order_become_a_file(
     pieces = [DATA[:100], DATA[100:101], DATA[101:]]
     sent = await asyncio.gather(*(send(upload, piece) for piece in reversed(pieces)))
     await send(upload, b"a part that is not named")
-    blobs = {path.name for path in world.blob_files()}
+    blobs = world.kept()
 
     digest = hashlib.md5(DATA).hexdigest().upper()
     answer = await _complete(alice, upload, part_ids=sent[::-1], md5=digest)
@@ -105,7 +107,7 @@ async def test_parts_in_any_order_become_a_file(
     assert content.headers["etag"] == f'"{hashlib.sha256(DATA).hexdigest()}"'
     some = await alice.get(f"/v1/files/{file['id']}/content", headers={"range": "bytes=98-103"})
     assert (some.status_code, some.content) == (206, DATA[98:104])
-    assert {path.name for path in world.blob_files()} == blobs  # no byte was copied
+    assert world.kept() == blobs  # no byte was copied
     kept = await world.store.get_file("alice", file["id"], START)
     assert kept is not None
     assert (kept.lines, len(kept.segments)) == (40, 3)
@@ -310,7 +312,7 @@ async def test_bad_parts(
     assert _error(two) == (400, "data", None)
     assert (await alice.post(url, json={})).status_code == 400
     large = await _send(alice, upload, b"x" * (MAX_PART_BYTES + 1))
-    assert (large.status_code, world.blob_files()) == (413, [])
+    assert (large.status_code, world.kept()) == (413, set())
 
     for _ in range(3):
         assert (await _send(alice, upload, b"12345678")).status_code == 200
@@ -325,26 +327,19 @@ async def test_a_part_of_an_upload_that_ends_meanwhile(
     """It is refused, and its blob is forgotten."""
     upload = await begin()
     names: list[str] = []
+    add = world.store.add_part
 
-    def cancelling() -> str:
-        names.append(new_blob_name())
-        return names[-1]
+    async def after_a_cancel(owner: str, part: Part, *others: Any) -> bool:
+        names.append(part.blob)
+        await world.store.cancel_upload(owner, upload["id"], START)
+        return await add(owner, part, *others)
 
-    monkeypatch.setattr("gateway.api.intake.new_blob_name", cancelling)
-    inner = world.blobs.create
-
-    def create(name: str) -> Any:
-        cancelled.append(
-            asyncio.ensure_future(world.store.cancel_upload("alice", upload["id"], START))
-        )
-        return inner(name)
-
-    cancelled: list[asyncio.Future[Any]] = []
-    monkeypatch.setattr(world.blobs, "create", create)
+    monkeypatch.setattr(world.store, "add_part", after_a_cancel)
 
     assert _error(await _send(alice, upload, DATA)) == (400, "upload_id", None)
-    assert (await cancelled[0]) is not None
+    assert len(names) == 1
     assert await world.store.known_blobs(names) == set()
+    assert await world.store.blob_content(names[0]) is None
 
 
 async def test_parts_outlive_a_restart(

@@ -5,8 +5,9 @@ No runner: a test that needs a batch further on moves it there itself.
 
 import asyncio
 import socket
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,17 @@ from gateway.api.app import create_api
 from gateway.api.services import ApiOptions, Services
 from gateway.batches.batch import Batch
 from gateway.blobs.local import LocalBlobs
+from gateway.blobs.recorded import RecordedBlobs
 from gateway.ids import digest
+from gateway.ports.blobs import Blobs
 from gateway.ports.upstream import Model
 from gateway.store.sqlite import SQLiteStore
+from gateway.units import KIB
 from tests.databases import migrated
 
 START = 1_800_000_000_000
 ENDPOINTS = ("/v1/chat/completions", "/v1/embeddings")
+RECORDED_BYTES = 16 * KIB  # as the program's default; with ``files_only`` none
 SECRETS = {"secret-a": "alice", "secret-b": "bob"}
 LINE = (
     b'{"custom_id":"1","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":"a"}}\n'
@@ -58,7 +63,7 @@ class World:
 
     root: Path
     store: SQLiteStore
-    blobs: LocalBlobs
+    blobs: Blobs
     clock: TestClock = field(default_factory=TestClock)
     rung: int = 0
     is_ready: bool = True
@@ -91,6 +96,21 @@ class World:
         """Every file below the blobs' directory."""
         return [path for path in (self.root / "blobs").rglob("*") if path.is_file()]
 
+    def kept(self) -> set[str]:
+        """The names of all bytes that are kept, in files and in the records."""
+        with closing(sqlite3.connect(self.root / "data" / "gateway.db")) as records:
+            rows = {name for (name,) in records.execute("SELECT name FROM blob_contents")}
+        return rows | {path.name for path in self.blob_files()}
+
+    def lose_all(self) -> None:
+        """Have the disk lose every byte, but not the rows that point at them."""
+        with closing(sqlite3.connect(self.root / "data" / "gateway.db")) as records, records:
+            lost = records.execute("DELETE FROM blob_contents").rowcount
+        for path in self.blob_files():
+            path.unlink()
+            lost += 1
+        assert lost
+
     async def move(self, batch_id: str, **changes: Any) -> Batch:
         """Write a batch's columns as the runner would."""
         claimed = await self.store.claim_batch(batch_id, 1000)
@@ -113,7 +133,7 @@ async def new_world(root: Path) -> AsyncGenerator[World, None]:
     """A world in an empty directory."""
     clock = TestClock()
     store = SQLiteStore(migrated(root / "data" / "gateway.db"), clock)
-    blobs = LocalBlobs(root / "blobs")
+    blobs = RecordedBlobs(LocalBlobs(root / "blobs"), store, RECORDED_BYTES)
     await store.open(START)
     await blobs.open()
     try:

@@ -2,8 +2,8 @@
 
 ``python -m tests.benchmarks.bare_batches DIRECTORY UPSTREAM`` listens on a free port. For each POST
 it does as often what the gateway does for a batch of one line, with the same libraries: commits of
-a row as wide as a job's, calls to the upstream, one of them on a connection of its own, lines to a
-process and back, files that are synced and renamed, and ways to a thread. It is what
+a row as wide as a job's, and of the bytes of small blobs, calls to the upstream, one of them on a
+connection of its own, and lines to a process and back. It is what
 :mod:`tests.benchmarks.small_batches` compares with.
 """
 
@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import ssl
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -54,15 +55,21 @@ class Records:
         self._insert = f"INSERT INTO batches VALUES (:id, :status, {values})"
         changes = ", ".join(f"{name} = :{name}" for name in ROW)
         self._update = f"UPDATE batches SET status = :status, {changes} WHERE id = :id"
+        self._database.execute("CREATE TABLE contents (name TEXT PRIMARY KEY, content BLOB)")
 
-    async def commit(self, number: int, status: str, *, new: bool = False) -> None:
-        """Write one row; it is durable when this returns."""
+    async def commit(
+        self, number: int, status: str, *, new: bool = False, contents: int = 0
+    ) -> None:
+        """Write one row, and contents; all is durable when this returns."""
         loop, values = asyncio.get_running_loop(), {"id": number, "status": status, **ROW}
-        await loop.run_in_executor(self._thread, self._write, values, new)
+        await loop.run_in_executor(self._thread, self._write, values, new, contents)
 
-    def _write(self, values: dict[str, object], new: bool) -> None:
+    def _write(self, values: dict[str, object], new: bool, contents: int) -> None:
         self._database.execute("BEGIN IMMEDIATE")
         self._database.execute(self._insert if new else self._update, values)
+        for _ in range(contents):
+            name = f"{time.time_ns():x}{os.urandom(8).hex()}"
+            self._database.execute("INSERT INTO contents VALUES (?, ?)", (name, CONTENT))
         self._database.execute("COMMIT")
 
 
@@ -71,8 +78,6 @@ class BareBatches:
 
     def __init__(self, directory: Path, upstream: str) -> None:
         self._records = Records(directory / "gateway.sqlite3")
-        self._files = directory / "files"
-        self._files.mkdir()
         self._upstream = upstream
         self._pooled = PooledTransport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), 5.0)
         self._alone = PooledTransport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), None)
@@ -101,8 +106,8 @@ class BareBatches:
         commit = self._records.commit
         await commit(number, "claimed")
         await self._work()
-        await self._keep(2)  # requests and answer hints
-        for status in ("in_progress", "claimed", "submitting"):
+        await commit(number, "in_progress", contents=2)  # requests and answer hints
+        for status in ("claimed", "submitting"):
             await commit(number, status)
         await self._call(self._alone)
         await commit(number, "running")
@@ -110,8 +115,7 @@ class BareBatches:
         await commit(number, "claimed")
         await self._call(self._pooled)
         await self._work()
-        await self._keep(2)  # raw results and output
-        await commit(number, "collected")
+        await commit(number, "collected", contents=2)  # raw results and output
         await self._call(self._pooled)
         await commit(number, "completed")
 
@@ -130,21 +134,6 @@ class BareBatches:
         answer = await transport.handle_async_request(request)
         await answer.aread()
         await answer.aclose()
-
-    async def _keep(self, files: int) -> None:
-        await asyncio.to_thread(self._write, files)
-
-    def _write(self, files: int) -> None:
-        for _ in range(files):
-            path = self._files / os.urandom(16).hex()
-            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
-            os.write(descriptor, CONTENT)
-            os.fsync(descriptor)
-            os.close(descriptor)
-            path.rename(path.with_suffix(".kept"))
-        folder = os.open(self._files, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder)
-        os.close(folder)
 
 
 async def serve(directory: Path, upstream: str) -> None:

@@ -6,7 +6,7 @@ the ratio. The looks at those have a budget of their own (``in_flight``): the sh
 they take is measured before and after, with nothing else to do, and what they took meanwhile is
 left out.
 Goals: at most 10 ms, and a ratio of 1. Next to each figure is its floor: as many commits, calls,
-files, and lines to a process and back, made bare (:mod:`tests.benchmarks.bare_batches`), by turns
+rows and lines to a process and back, made bare (:mod:`tests.benchmarks.bare_batches`), by turns
 with it. ``--live``, ``--batches`` and ``--rounds`` change the sizes.
 """
 

@@ -15,6 +15,7 @@ import pytest
 from gateway.blobs.local import LocalBlobs, written
 from gateway.errors import SettingsError, UnavailableError
 from gateway.ports.blobs import Blobs
+from tests.blobs.limits import file_size_limit
 from tests.conformance.blobs import ALWAYS, MIB, BlobsRules, get, names, put, some_bytes
 
 
@@ -253,20 +254,6 @@ class TestOtherDevice:
             await local.adopt({"blob": elsewhere / "made"})
         assert (elsewhere / "made").stat().st_size == 2 * MIB
         assert files_below(root) == []
-
-
-class file_size_limit:  # noqa: N801 - reads like a function
-    """The kernel refuses to let a file grow beyond this: a full disk in miniature."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def __enter__(self) -> None:
-        self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self._limit, self._before[1]))
-
-    def __exit__(self, *_: object) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
 
 
 class TestNoRoom:

@@ -1,5 +1,6 @@
 """A move whose bytes are in a bucket already: they stay, and are looked at."""
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from gateway.batches.file import Segment
 from gateway.blobs.objects import ObjectBlobs
+from gateway.blobs.recorded import RecordedBlobs
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError
 from gateway.moving import Move, move
@@ -18,6 +20,7 @@ from tests.engines.buckets import BUCKET
 
 DATABASE = "gateway.sqlite3"
 BYTES = b"some bytes"
+SMALL = "rec_0001"
 SEAL = Seal(len(BYTES), sha256(BYTES).hexdigest())
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("found_buckets")]
@@ -32,7 +35,7 @@ def plan(tmp_path: Path) -> Move:
 
 @pytest.fixture
 async def bucket(plan: Move) -> ObjectBlobs:
-    """The bucket of a stopped gateway, which has one file."""
+    """The bucket of a stopped gateway, which has one file there and one in the records."""
     assert plan.blobs is not None
     store = SQLiteStore(plan.directory / DATABASE)
     await store.open(0)
@@ -41,19 +44,25 @@ async def bucket(plan: Move) -> ObjectBlobs:
     await store.register_blobs({"blob0001": SEAL}, 0)
     await put(blobs, "blob0001", BYTES)
     await store.add_file(a_file(segments=(Segment("blob0001", SEAL.bytes),)))
+    small = a_file("small", bytes=3, sha256=sha256(b"row").hexdigest())
+    await store.add_file(replace(small, segments=(Segment(SMALL, 3),)), b"row")
     await store.close()
     return blobs
 
 
 async def test_bytes_in_a_bucket_stay_there(plan: Move, bucket: ObjectBlobs) -> None:
-    """They were compared all the same."""
+    """They were compared all the same. Small blobs go with the records, and are read there."""
     moved = await move(plan, SystemClock(), print)
     assert (moved.blobs, moved.bytes) == (1, len(BYTES))
     assert moved.rows is not None
-    assert moved.rows["files"] == 1
+    assert (moved.rows["files"], moved.rows["blob_contents"]) == (2, 1)
     assert await get(bucket.read("blob0001")) == BYTES
     again = await move(plan, SystemClock(), print)
     assert again.rows is None
+    store = SQLiteStore(Path(plan.to) / DATABASE)
+    await store.open(0)
+    assert await get(RecordedBlobs(bucket, store, 0).read(SMALL)) == b"row"
+    await store.close()
 
 
 async def test_their_bucket_must_be_named(plan: Move, bucket: ObjectBlobs) -> None:

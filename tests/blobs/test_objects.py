@@ -13,7 +13,7 @@ from gateway.blobs.buckets import open_bucket
 from gateway.blobs.objects import MARKER, PART, ObjectBlobs
 from gateway.errors import NoRoomError, SettingsError, UnavailableError
 from gateway.ports.blobs import Blobs
-from tests.blobs.test_local import file_size_limit
+from tests.blobs.limits import file_size_limit
 from tests.conformance.blobs import MIB, BlobsRules, get, names, put, some_bytes
 from tests.engines.buckets import BUCKET, BucketServer
 

@@ -79,6 +79,8 @@ CALLS: Final = {
 }
 # The same over PostgreSQL and a bucket.
 SHARED_CALLS: Final = {"send": 500, "write": 60, "mkdir": 10, "unlink": 4}
+# Every blob is a file; in other scenarios those of a few lines are in the records.
+FILES: Final = {"GATEWAY_RECORDED_BLOB_BYTES": "0"}
 LEASE: Final = {"GATEWAY_LEASE_SECONDS": "3"}
 LINES: Final = 24
 # Points of one call after which a sweep ends in any case.
@@ -136,9 +138,11 @@ OPTIONS: Final = EmulatorOptions(
 
 SCENARIOS: Final = {
     "inline": Scenario(empty=True),
-    "file": Scenario({"GATEWAY_INLINE_MAX_ITEMS": "0", "GATEWAY_ITEMS_PER_JOB": "10"}),
+    "file": Scenario({"GATEWAY_INLINE_MAX_ITEMS": "0", "GATEWAY_ITEMS_PER_JOB": "10", **FILES}),
     "follow-up": Scenario(
-        faults=(("results-fail", {"code": 13, "share": 0.5, "times": 1}),), cause="retry"
+        {"GATEWAY_RECORDED_BLOB_BYTES": "2000"},  # of this scenario's blobs about half
+        faults=(("results-fail", {"code": 13, "share": 0.5, "times": 1}),),
+        cause="retry",
     ),
     "recut": Scenario(
         {
@@ -151,7 +155,7 @@ SCENARIOS: Final = {
         cause="recut",
     ),
     "rescue": Scenario(
-        {"GATEWAY_RESCUE": "flex", "GATEWAY_RESCUE_BEFORE_SECONDS": "90000"},
+        {"GATEWAY_RESCUE": "flex", "GATEWAY_RESCUE_BEFORE_SECONDS": "90000", **FILES},
         faults=(("job-stuck", {"times": 1}),),
         cause="rescue",
         gives_up=True,

@@ -8,13 +8,22 @@ from click.testing import CliRunner
 
 from gateway.cli.main import main
 from gateway.emulator.testing import running
+from gateway.store.migrate import migrate, read_migrations
 from gateway.store.moved import write_mark
 from gateway.store.opening import DATABASE
+from gateway.store.queries import load_queries
 from gateway.store.sqlite import SQLiteStore
+from gateway.store.sqlite_session import open_writer
 from tests.cli.processes import run
 from tests.e2e.harness import chat_line, finished, serving, submit
 
 pytestmark = pytest.mark.slow
+
+# Blobs that something points at, and how many of them are rows.
+IN_RECORDS = (
+    "SELECT count(*), count(content) FROM blobs LEFT JOIN blob_contents USING (name)"
+    " WHERE state = 'live'"
+)
 
 
 def test_a_copy_of_a_running_gateway_can_be_served(tmp_path: Path) -> None:
@@ -27,6 +36,11 @@ def test_a_copy_of_a_running_gateway_can_be_served(tmp_path: Path) -> None:
             done = finished(client, submit(client, [chat_line("a", "hello")]))
             assert done.output_file_id is not None
             answer = client.files.content(done.output_file_id).text
+            large = finished(client, submit(client, [chat_line("a", "word " * 10_000)]))
+            assert large.output_file_id is not None
+            large_answer = client.files.content(large.output_file_id).text
+            [(blobs, recorded)] = gateway.rows(IN_RECORDS)
+            assert 0 < recorded < blobs, "some are in the records, the others in files"
             env = {
                 "GATEWAY_DATA_DIR": str(gateway.data),
                 "GATEWAY_GEMINI_BASE_URL": gemini.base_url,
@@ -37,6 +51,7 @@ def test_a_copy_of_a_running_gateway_can_be_served(tmp_path: Path) -> None:
             client = gateway.client()
             assert client.batches.retrieve(done.id).status == "completed"
             assert client.files.content(done.output_file_id).text == answer
+            assert client.files.content(large.output_file_id).text == large_answer
 
     assert made.returncode == 0, made.stderr
     assert "the records and" in made.stdout
@@ -49,14 +64,28 @@ def test_a_copy_that_lacks_a_file_is_told(tmp_path: Path) -> None:
     with running() as gemini:
         with serving(tmp_path, gemini.base_url) as gateway:
             client = gateway.client()
-            finished(client, submit(client, [chat_line("a", "hello")]))
-            [(blob,)] = gateway.rows("SELECT name FROM blobs WHERE state = 'live' LIMIT 1")
+            finished(client, submit(client, [chat_line("a", "word " * 10_000)]))
+            [(blob,)] = gateway.rows(
+                "SELECT name FROM blobs WHERE state = 'live' AND name NOT LIKE 'rec%' LIMIT 1"
+            )
         (gateway.data / "blobs" / blob[:2] / blob).unlink()
         env = {"GATEWAY_DATA_DIR": str(gateway.data), "GATEWAY_GEMINI_BASE_URL": gemini.base_url}
         failed = run("backup", str(tmp_path / "copy"), env=env)
     assert failed.returncode == 1
     assert "it lacks 1 file of its records" in failed.stderr
     assert "GATEWAY_SWEEP_SECONDS" in failed.stderr
+
+
+def test_records_of_the_version_before_can_be_copied(tmp_path: Path) -> None:
+    """A copy is taken before an upgrade, and by then the program may be the new one."""
+    (tmp_path / "data" / "blobs").mkdir(parents=True)
+    old = open_writer(tmp_path / "data" / "gateway.sqlite3", load_queries("sqlite"))
+    migrate(old, [each for each in read_migrations() if each[0] < "0030"], 1)
+    old.close()
+    made = run("backup", str(tmp_path / "copy"), env={"GATEWAY_DATA_DIR": str(tmp_path / "data")})
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "the records and 0 files" in made.stdout
 
 
 def test_without_a_data_directory_there_is_nothing_to_copy(tmp_path: Path) -> None:

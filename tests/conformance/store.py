@@ -26,6 +26,7 @@ from gateway.errors import InternalError
 from gateway.ports.store import BatchChangedError, BatchEnd, BlobChange, Deletion, Kind, Store, Work
 from tests.conformance.admission import AdmissionRules
 from tests.conformance.background import BackgroundRules
+from tests.conformance.contents import ContentRules
 from tests.conformance.keys import KeyRules
 from tests.conformance.limits import LimitRules
 from tests.conformance.moments import at, claim_batch_at, claim_job_at
@@ -1208,6 +1209,7 @@ class DueRules:
 class StoreRules(
     AdmissionRules,
     BlobRules,
+    ContentRules,
     FileRules,
     UploadRules,
     ResponseRules,

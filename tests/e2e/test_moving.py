@@ -64,6 +64,11 @@ def old(tmp_path: Path, gemini: Emulator) -> Old:
         output = client.files.content(ended.output_file_id or "").content
         live = submit(client, LINES)
         _runs(gateway, live)
+        [(blobs, recorded)] = gateway.rows(
+            "SELECT count(*), count(content) FROM blobs LEFT JOIN blob_contents USING (name)"
+            " WHERE state = 'live'"
+        )
+        assert 0 < recorded < blobs, "some are in the records, the others in files"
         gateway.terminate()
         return Old(gateway.data, ended, output, live)
 

@@ -6,6 +6,8 @@ must have accumulated in the end.
 
 import asyncio
 import itertools
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 
 from gateway.live.options import LiveOptions
 from gateway.ports.single import Answered, SingleRequest
+from tests.api.world import RECORDED_BYTES
 from tests.live.google import Script
 from tests.live.world import Live, live_world
 
@@ -342,14 +345,21 @@ async def test_an_item_whose_id_is_none(given: object, tmp_path: Path) -> None:
 
 
 def sweep_answer(root: Path) -> None:
-    """Remove the text of the one answer that is stored."""
-    kept = [path for path in root.rglob("*") if path.is_file()]
-    [text] = [path for path in kept if path.read_bytes().startswith(b'{"response"')]
-    text.unlink()
+    """Remove the text of the one answer that is stored, a row or a file."""
+    with closing(sqlite3.connect(root / "data" / "gateway.db")) as records, records:
+        rows = records.execute("DELETE FROM blob_contents").rowcount
+    files = [path for path in (root / "blobs").rglob("*") if path.is_file()]
+    for path in files:
+        path.unlink()
+    assert rows + len(files) == 1
 
 
-async def test_an_answer_whose_text_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [0, RECORDED_BYTES])
+async def test_an_answer_whose_text_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
     """It is swept as it is asked for: not there, as a moment later, and no 500."""
+    monkeypatch.setattr("tests.api.world.RECORDED_BYTES", most)
     part = {"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}
     async with live_world(tmp_path) as live:
         live.google.play_json({"candidates": [part]})

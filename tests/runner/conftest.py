@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from gateway.units import KIB
+from tests.runner import world as runner_world
 from tests.runner.world import end_kept_workers
 
 
@@ -22,3 +24,16 @@ async def kept_workers() -> AsyncIterator[None]:
     """End what the tests shared."""
     yield
     await end_kept_workers()
+
+
+@pytest.fixture
+def files_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No blob is kept in the records, however small."""
+    monkeypatch.setattr(runner_world, "RECORDED_BYTES", 0)
+
+
+@pytest.fixture(params=["files", "records"])
+def both_places(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small blobs are files once, and once in the records."""
+    most = 0 if request.param == "files" else 16 * KIB
+    monkeypatch.setattr(runner_world, "RECORDED_BYTES", most)

@@ -14,13 +14,14 @@ import pytest
 from gateway.batches.batch import LIVE_STATUSES, Batch, BatchStatus
 from gateway.batches.job import DONE_STATES, Job, JobState
 from gateway.errors import WorkerError
+from gateway.ids import is_recorded
 from gateway.ports.metrics import Series
 from gateway.ports.store import Seal, Work
 from gateway.ports.upstream import Observation
 from gateway.runner.context import Retention
 from gateway.runner.cpu.archive import is_packed
 from gateway.runner.rerender import Rerenderer
-from tests.runner.world import HOUR, OWNER, World, chat, world
+from tests.runner.world import HOUR, OWNER, World, chat, kept, place_of, world
 
 LINES = chat("a", "say a") + chat("b", "say b")
 
@@ -115,6 +116,7 @@ async def test_lines_without_a_result_are_left_to_publishing(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("both_places")
 @pytest.mark.parametrize("raw", [0, HOUR], ids=["dropped", "archived"])
 async def test_a_cancel_at_that_moment_is_obeyed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raw: int
@@ -123,7 +125,7 @@ async def test_a_cancel_at_that_moment_is_obeyed(
 
     Results of so many lines are worth an archive, which is in its place by then.
     """
-    ids = [str(number) for number in range(700)]
+    ids, copy = [str(number) for number in range(700)], tmp_path / "raw"
     async with world(tmp_path, retention=Retention(raw=raw)) as w:
         saves = w.store.save_job
         prepared = []
@@ -137,12 +139,11 @@ async def test_a_cancel_at_that_moment_is_obeyed(
         monkeypatch.setattr(w.store, "save_job", cancelled_first)
         ended, names, runs = await outcome(w, await w.submit(b"".join(map(chat, ids))))
         [job] = (await w.work(ended)).jobs
-        archived = job.raw is not None and is_packed(
-            tmp_path / "data/blobs" / job.raw[:2] / job.raw
-        )
+        if job.raw is not None:
+            copy.write_bytes(place_of(tmp_path, job.raw).read_bytes())
     assert prepared == [BatchStatus.COMPLETED]
     assert (ended.status, names, runs) == (BatchStatus.CANCELLED, ids, 1)
-    assert archived is bool(raw)
+    assert (copy.exists() and is_packed(copy)) is bool(raw)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -250,6 +251,7 @@ async def test_results_are_saved_with_what_is_made_of_them(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("both_places")
 @pytest.mark.parametrize("happens", ["nothing", "a cancel", "a death"])
 async def test_the_results_are_a_blob_as_they_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happens: str
@@ -278,15 +280,17 @@ async def test_the_results_are_a_blob_as_they_came(
         work = await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, ended)
         raw = work.jobs[0].raw or ""
         seal = await w.store.blob_seal(raw)
-        blob = (tmp_path / "data/blobs" / raw[:2] / raw).read_bytes()
+        blob = place_of(tmp_path, raw).read_bytes()
         states = w.store.engine.reader.connection.execute("SELECT name, state FROM blobs")
         blobs = dict(states.fetchall())
     assert names == ["a", "b"]
     assert seal == Seal(len(blob), hashlib.sha256(blob).hexdigest())
     assert [line for line in blob.splitlines() if b"say" in line]
     assert blobs[raw] == "live"
-    there = {path.name for path in (tmp_path / "data/blobs").rglob("*") if path.is_file()}
-    assert not [name for name in there if blobs.get(name) == "pending" and happens != "a cancel"]
+    there = kept(tmp_path)
+    pending = [name for name in there if blobs.get(name) == "pending"]
+    assert happens == "a cancel" or not pending
+    assert not any(map(is_recorded, pending)), "what is of no use is not written"
     assert w.upstream.calls.count("fetch") == 1
 
 
@@ -314,6 +318,7 @@ async def test_results_are_kept_when_they_cannot_be_rendered(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("files_only")
 @pytest.mark.parametrize("refused", ["its place", "its name"])
 async def test_results_that_cannot_be_kept_are_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from gateway.batches.batch import BatchStatus
+from gateway.ids import is_recorded
 from gateway.ports.store import Seal
 from gateway.runner.blob_names import AT_ONCE, FRESH_FOR, BlobNames
+from gateway.runner.context import RECORDED_AT_ONCE
 from gateway.runner.sweeper import LONGEST_WRITE
 from gateway.store.sqlite import SQLiteStore
-from tests.runner.world import HOUR, OWNER, chat, sweep, world
+from tests.runner.world import HOUR, OWNER, RECORDED_BYTES, chat, sweep, world
 
 NOW = 1_000_000
 SPOOL_ECHO_RAW_AND_OUTPUT = 4
@@ -78,6 +80,7 @@ async def test_a_clock_that_was_a_day_ahead_leaves_no_name_that_was_swept(tmp_pa
         assert await w.store.known_blobs([name]) == {name}
 
 
+@pytest.mark.usefixtures("files_only")
 async def test_a_name_that_was_given_up_costs_one_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -91,6 +94,22 @@ async def test_a_name_that_was_given_up_costs_one_failure(
     assert len([text for text in caplog.messages if "failed (" in text]) == 1
 
 
+@pytest.mark.parametrize("step", ["keep", "adopt"])
+async def test_what_one_save_brings_into_the_records_is_bounded(tmp_path: Path, step: str) -> None:
+    """It is in memory until then: thousands of small jobs had all their requests there."""
+    async with world(tmp_path) as w:
+        paths = [tmp_path / f"{number}" for number in range(RECORDED_AT_ONCE // RECORDED_BYTES + 9)]
+        for path in paths:
+            path.write_bytes(path.name.encode().ljust(RECORDED_BYTES))
+        made = await getattr(w.context, step)([str(path) for path in paths])
+        assert len(set(made)) == len(paths)
+        assert [is_recorded(name) for name in made] == [True] * (len(paths) - 9) + [False] * 9
+        for name, path in list(zip(made, paths, strict=True))[-9:]:
+            found = b"".join([block async for block in w.context.blobs.read(name)])
+            assert found.strip() == path.name.encode()
+
+
+@pytest.mark.usefixtures("both_places")
 @pytest.mark.parametrize("refused", [0, 1], ids=["with its job", "by a step of its own"])
 async def test_every_blob_of_a_batch_is_sealed(tmp_path: Path, refused: int) -> None:
     """Those of its requests and of its files: what a disk changes is noticed before it is used.

@@ -14,9 +14,9 @@ from gateway.batches.job import DONE_STATES, Cause, Job, JobState
 from gateway.batches.runs import RECORD, Entry, unpack
 from gateway.errors import UnavailableError, UpstreamGoneError, UpstreamUnavailableError
 from gateway.ports.upstream import FileState
-from tests.runner.world import HOUR, OWNER, Fine, World, chat, naming, world
+from tests.runner.world import HOUR, OWNER, Fine, Place, World, chat, naming, place_of, world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("both_places")]
 
 # Of this model, three answers are three requests.
 ONE_BY_ONE = "gemini-3-flash-preview"
@@ -37,31 +37,25 @@ def busy() -> UpstreamUnavailableError:
     return UpstreamUnavailableError("busy", status=503, retry_after=PAUSE)
 
 
-def path_of(tmp_path: Path, blob: str | None) -> Path:
-    """Where a blob is on the disk."""
-    assert blob is not None
-    return tmp_path / "data" / "blobs" / blob[:2] / blob
+def lose(place: Place) -> None:
+    """The bytes are gone."""
+    place.unlink()
 
 
-def lose(path: Path) -> None:
-    """The file is gone."""
-    path.unlink()
+def empty(place: Place) -> None:
+    """Nothing is left of them."""
+    place.write_bytes(b"")
 
 
-def empty(path: Path) -> None:
-    """Nothing is left in it."""
-    path.write_bytes(b"")
-
-
-def flip(path: Path) -> None:
+def flip(place: Place) -> None:
     """One bit in the middle is another."""
-    content = bytearray(path.read_bytes())
+    content = bytearray(place.read_bytes())
     content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
+    place.write_bytes(bytes(content))
 
 
 DAMAGES = pytest.mark.parametrize("damage", [lose, empty, flip])
-Damage = Callable[[Path], None]
+Damage = Callable[[Place], None]
 
 
 @asynccontextmanager
@@ -82,7 +76,7 @@ async def lose_input(w: World, batch: Batch, tmp_path: Path) -> None:
     """The input file's bytes are gone."""
     file = await w.store.get_file(OWNER, batch.input_file_id, w.clock.now())
     assert file is not None
-    lose(path_of(tmp_path, file.segments[0].blob))
+    lose(place_of(tmp_path, file.segments[0].blob))
 
 
 def ends(w: World) -> None:
@@ -115,7 +109,7 @@ WHOLE = {"a": ["re one"], "b": ["re two"] * 3, "d": ["re four"]}
 async def test_answer_hints_are_made_again_from_the_input(tmp_path: Path, damage: Damage) -> None:
     """The batch never ended, though its results were here."""
     async with running(tmp_path) as (w, batch, job):
-        damage(path_of(tmp_path, job.echo))
+        damage(place_of(tmp_path, job.echo))
         ends(w)
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
@@ -132,11 +126,11 @@ async def test_a_spool_is_checked_before_it_is_sent_and_made_again(
         w.upstream.script["stage"] = [busy()]
         batch = await w.submit(LINES)
         work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
-        spool = path_of(tmp_path, work.jobs[0].spool)
+        spool = place_of(tmp_path, work.jobs[0].spool)
         as_written = spool.read_bytes()
         damage(spool)
         if both:
-            damage(path_of(tmp_path, work.jobs[0].echo))
+            damage(place_of(tmp_path, work.jobs[0].echo))
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
         assert [job.spool for job in w.upstream.jobs] == [as_written]
@@ -149,7 +143,7 @@ async def test_the_spool_of_an_inline_job_is_checked(tmp_path: Path, damage: Dam
         w.upstream.script["create"] = [busy()]
         batch = await w.submit(LINES)
         work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
-        spool = path_of(tmp_path, work.jobs[0].spool)
+        spool = place_of(tmp_path, work.jobs[0].spool)
         as_written = spool.read_bytes()
         damage(spool)
         done = await w.ended(batch)
@@ -168,7 +162,7 @@ async def test_a_spool_that_changes_once_its_sending_has_begun_is_not_sent(
         batch = await w.submit(LINES)
         await w.until(lambda _: call in w.upstream.reached, batch)
         [job] = (await w.work(batch)).jobs
-        spool = path_of(tmp_path, job.spool)
+        spool = place_of(tmp_path, job.spool)
         as_written = spool.read_bytes()
         damage(spool)
         goes_on.set()
@@ -212,8 +206,8 @@ async def test_jobs_that_have_lost_both_files_get_their_own_lines(tmp_path: Path
         )
         assert len(work.jobs) == 2
         for job in work.jobs:
-            lose(path_of(tmp_path, job.echo))
-            lose(path_of(tmp_path, job.spool))
+            lose(place_of(tmp_path, job.echo))
+            lose(place_of(tmp_path, job.spool))
         ends(w)
         done = await w.ended(batch)
         assert await texts(w, done) == {f"{n}": [f"re t{n}"] for n in range(9) if n != 2}
@@ -224,7 +218,7 @@ async def test_jobs_that_have_lost_both_files_get_their_own_lines(tmp_path: Path
 async def test_without_the_input_each_line_gets_an_error(tmp_path: Path, damage: Damage) -> None:
     """Hints gone, input gone: the batch ends, and what is paid for stays at the upstream."""
     async with running(tmp_path) as (w, batch, job):
-        damage(path_of(tmp_path, job.echo))
+        damage(place_of(tmp_path, job.echo))
         await lose_input(w, batch, tmp_path)
         ends(w)
         done = await w.ended(batch)
@@ -244,7 +238,7 @@ async def test_a_spool_that_cannot_be_made_again_is_not_sent(tmp_path: Path) -> 
         w.upstream.script["stage"] = [busy()]
         batch = await w.submit(LINES)
         work = await w.until(lambda work: work.jobs and work.jobs[0].failures, batch)
-        lose(path_of(tmp_path, work.jobs[0].spool))
+        lose(place_of(tmp_path, work.jobs[0].spool))
         await lose_input(w, batch, tmp_path)
         done = await w.ended(batch)
         found = await errors(w, done)
@@ -256,7 +250,7 @@ async def test_a_lost_spool_does_not_cost_what_was_answered(tmp_path: Path) -> N
     """One line would run again, and cannot: the others are published."""
     async with running(tmp_path) as (w, batch, job):
         w.upstream.served = lambda key: key != "4"
-        lose(path_of(tmp_path, job.spool))
+        lose(place_of(tmp_path, job.spool))
         await lose_input(w, batch, tmp_path)
         ends(w)
         done = await w.ended(batch)
@@ -268,7 +262,7 @@ async def test_a_follow_up_is_cut_from_a_spool_that_was_made_again(tmp_path: Pat
     """One item of a line with three is missing."""
     async with running(tmp_path) as (w, batch, job):
         w.upstream.spoilt = [{"2.1": None}]
-        lose(path_of(tmp_path, job.spool))
+        lose(place_of(tmp_path, job.spool))
         w.upstream.state = "SUCCEEDED"
         ends(w)
         done = await w.ended(batch)
@@ -284,7 +278,7 @@ async def test_a_follow_up_has_its_own_items_again(tmp_path: Path, name: str) ->
         w.upstream.script["stage"] = [busy()]
         ends(w)
         work = await w.until(lambda work: len(work.jobs) == 2 and work.jobs[1].failures, batch)
-        lose(path_of(tmp_path, getattr(work.jobs[1], name)))
+        lose(place_of(tmp_path, getattr(work.jobs[1], name)))
         w.upstream.state = "SUCCEEDED"
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
@@ -295,7 +289,7 @@ async def test_a_cancel_ends_a_batch_that_has_lost_everything(tmp_path: Path) ->
     """Neither a cancel nor the end of the window did."""
     async with running(tmp_path) as (w, batch, job):
         for blob in (job.echo, job.spool, (await w.get(batch)).index, (await w.get(batch)).run):
-            lose(path_of(tmp_path, blob))
+            lose(place_of(tmp_path, blob))
         await lose_input(w, batch, tmp_path)
         await w.store.request_cancel(OWNER, batch.id, w.clock.now())
         w.runner.wake()
@@ -331,7 +325,7 @@ async def test_rendered_answers_are_rendered_again(
 ) -> None:
     """Cut while another job ran, the output lacked lines, or the batch was finalizing for ever."""
     async with half_done(tmp_path) as (w, batch, job, go_on):
-        damage(path_of(tmp_path, getattr(job, name)))
+        damage(place_of(tmp_path, getattr(job, name)))
         go_on()
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE | {"z": ["re last"]}
@@ -357,7 +351,7 @@ async def test_rendered_again_a_line_whose_file_failed_has_an_error_still(tmp_pa
             lambda work: [job for job in work.jobs if job.files and job.state in DONE_STATES], batch
         )
         [mine] = [job for job in done.jobs if job.files]
-        empty(path_of(tmp_path, mine.run))
+        empty(place_of(tmp_path, mine.run))
         ends(w)
         ended = await w.ended(batch)
         assert sorted(await texts(w, ended)) == ["b", "z"]
@@ -369,7 +363,7 @@ async def test_rendered_again_a_run_leaves_out_what_follow_ups_took(tmp_path: Pa
     """Line 4 was missing, and came with the follow-up."""
     async with half_done(tmp_path, spoilt=[{"4": None}]) as (w, batch, job, go_on):
         await w.until(lambda work: [j.state in DONE_STATES for j in work.jobs][2:] == [True], batch)
-        empty(path_of(tmp_path, job.run))
+        empty(place_of(tmp_path, job.run))
         go_on()
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE | {"z": ["re last"]}
@@ -379,7 +373,7 @@ async def test_rendered_again_a_run_leaves_out_what_follow_ups_took(tmp_path: Pa
 async def test_refused_lines_are_written_again(tmp_path: Path, name: str, damage: Damage) -> None:
     """Run 0 comes from the input alone."""
     async with running(tmp_path) as (w, batch, _):
-        damage(path_of(tmp_path, getattr(await w.get(batch), name)))
+        damage(place_of(tmp_path, getattr(await w.get(batch), name)))
         ends(w)
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE
@@ -390,8 +384,8 @@ async def test_with_raw_results_gone_too_they_are_fetched_again(tmp_path: Path) 
     """The job had not been deleted: a line of it was missing."""
     rules = RetryRules(attempts=1)
     async with half_done(tmp_path, spoilt=[{"4": None}], retries=rules) as (w, batch, job, go_on):
-        lose(path_of(tmp_path, job.run))
-        lose(path_of(tmp_path, job.raw))
+        lose(place_of(tmp_path, job.run))
+        lose(place_of(tmp_path, job.raw))
         go_on()
         done = await w.ended(batch)
         assert sorted(await texts(w, done)) == ["a", "b", "z"]
@@ -406,8 +400,8 @@ async def test_with_raw_results_gone_everywhere_lines_run_again_within_bounds(
     rules = RetryRules(attempts=attempts)
     async with half_done(tmp_path, retries=rules) as (w, batch, job, go_on):
         await w.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
-        lose(path_of(tmp_path, job.run))
-        lose(path_of(tmp_path, job.raw))
+        lose(place_of(tmp_path, job.run))
+        lose(place_of(tmp_path, job.raw))
         deleted = UpstreamGoneError("deleted", status=404)
         w.upstream.script["fetch"] = [Fine(), deleted, *[deleted] * (attempts == 1)]
         w.upstream.state = "SUCCEEDED"
@@ -521,7 +515,7 @@ async def test_with_hints_gone_too_these_are_made_first(tmp_path: Path) -> None:
     """Run and hints of a collected job, whose spool is gone by now."""
     async with half_done(tmp_path) as (w, batch, job, go_on):
         for blob in (job.run, job.echo):
-            lose(path_of(tmp_path, blob))
+            lose(place_of(tmp_path, blob))
         go_on()
         done = await w.ended(batch)
         assert await texts(w, done) == WHOLE | {"z": ["re last"]}
@@ -531,7 +525,7 @@ async def test_with_everything_gone_the_batch_ends(tmp_path: Path) -> None:
     """Lines that nothing is known of have their number alone."""
     async with half_done(tmp_path) as (w, batch, job, go_on):
         for blob in (job.run, job.echo):
-            lose(path_of(tmp_path, blob))
+            lose(place_of(tmp_path, blob))
         await lose_input(w, batch, tmp_path)
         go_on()
         done = await w.ended(batch)
@@ -551,9 +545,9 @@ async def test_held_results_that_are_lost_come_from_the_raw_ones(
         w.upstream.script["stage"] = [busy()]
         ends(w)
         work = await w.until(lambda work: len(work.jobs) == 2 and work.jobs[1].failures, batch)
-        lose(path_of(tmp_path, work.jobs[1].held))
+        lose(place_of(tmp_path, work.jobs[1].held))
         if not raw_is_left:
-            lose(path_of(tmp_path, work.jobs[0].raw))
+            lose(place_of(tmp_path, work.jobs[0].raw))
         w.upstream.state = "SUCCEEDED"
         if not raw_is_left:  # the line is not whole, for so long that this is believed
             await w.until(lambda work: work.jobs[1].denials, batch)

@@ -16,7 +16,17 @@ from gateway.runner.context import MAX_DEATHS, BatchClaim, Retention
 from gateway.runner.cpu.archive import is_packed
 from gateway.runner.denials import NO_RESULTS
 from gateway.runner.model_list import ModelList
-from tests.runner.world import HOUR, OWNER, ScriptedUpstream, World, chat, sweep, world
+from tests.runner.world import (
+    HOUR,
+    OWNER,
+    Place,
+    ScriptedUpstream,
+    World,
+    chat,
+    place_of,
+    sweep,
+    world,
+)
 
 WEEK = 7 * 24 * 3_600_000
 ONCE = RetryRules(attempts=1)
@@ -259,6 +269,7 @@ async def test_what_kills_the_process_is_given_up_after_ten_deaths(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("both_places")
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 async def test_raw_results_that_the_disk_loses_are_fetched_again(
     tmp_path: Path, damage: str
@@ -271,7 +282,7 @@ async def test_raw_results_that_the_disk_loses_are_fetched_again(
         async def copy_to(name: str, path: Path) -> None:
             if path.name == "raw" and not hurt:
                 hurt.append(name)
-                spoil(tmp_path / "data" / "blobs" / name[:2] / name, damage)
+                spoil(place_of(tmp_path, name), damage)
             await whole(name, path)
 
         w.context.blobs.copy_to = copy_to  # type: ignore[method-assign]
@@ -280,14 +291,15 @@ async def test_raw_results_that_the_disk_loses_are_fetched_again(
         assert w.upstream.calls.count("fetch") == 2
 
 
-def spoil(path: Path, damage: str) -> None:
+def spoil(place: Place, damage: str) -> None:
     """What disks do."""
-    content = path.read_bytes()
-    path.unlink()
+    content = place.read_bytes()
     if damage == "flipped":
-        path.write_bytes(content.replace(b"STOP", b"STOQ", 1))
+        place.write_bytes(content.replace(b"STOP", b"STOQ", 1))
     if damage == "cut":
-        path.write_bytes(content[: content.index(b"\n") + 1])
+        place.write_bytes(content[: content.index(b"\n") + 1])
+    if damage == "gone":
+        place.unlink()
 
 
 async def test_an_input_that_has_changed_is_not_run(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from gateway.batches.job import Cause, Job, JobState
 from gateway.batches.reuse import parse_reuse
 from gateway.runner.context import Retention
 from gateway.translate import Policy
-from tests.runner.world import HOUR, MODEL, MODELS, OWNER, World, chat, sweep, world
+from tests.runner.world import HOUR, MODEL, MODELS, OWNER, World, chat, place_of, sweep, world
 
 pytestmark = pytest.mark.slow
 
@@ -179,28 +179,31 @@ async def test_deleted_outputs_are_not_given_again(tmp_path: Path) -> None:
         assert (await run(w)).reused == 0
 
 
+@pytest.mark.usefixtures("both_places")
 async def test_answers_that_the_disk_has_lost_are_asked_anew(tmp_path: Path) -> None:
     """The input is read again without them."""
     async with keeping(tmp_path) as w:
         first = await run(w)
         [job] = (await w.work(first)).jobs
         assert job.raw is not None
-        await w.context.blobs.delete(job.raw)
+        place_of(tmp_path, job.raw).unlink()
         again = await run(w)
         assert again.reused == 0
         assert await texts(w, again) == {i: f"re say {i}" for i in IDS}
 
 
+@pytest.mark.usefixtures("both_places")
 async def test_digests_that_the_disk_has_lost_are_no_loss(tmp_path: Path) -> None:
     """Their job is left out."""
     async with keeping(tmp_path) as w:
         first = await run(w)
         [job] = (await w.work(first)).jobs
         assert job.digests is not None
-        await w.context.blobs.delete(job.digests)
+        place_of(tmp_path, job.digests).unlink()
         assert (await run(w)).reused == 0
 
 
+@pytest.mark.usefixtures("both_places")
 async def test_copies_that_the_disk_loses_are_asked_like_any_other(tmp_path: Path) -> None:
     """Between planning and rendering: a follow-up asks, and each line ends once."""
     async with keeping(tmp_path) as w:
@@ -219,7 +222,7 @@ async def test_copies_that_the_disk_loses_are_asked_like_any_other(tmp_path: Pat
         [job] = (await w.work(batch)).jobs
         assert (job.state, job.cause) == (JobState.SECURED, Cause.REUSED)
         assert job.raw is not None
-        await w.context.blobs.delete(job.raw)
+        place_of(tmp_path, job.raw).unlink()
         go.set()
         done = await w.ended(batch)
 
@@ -279,6 +282,7 @@ async def test_answers_of_a_batch_that_runs_are_given(tmp_path: Path) -> None:
         assert (await w.get(batch)).status is BatchStatus.IN_PROGRESS
 
 
+@pytest.mark.usefixtures("both_places")
 async def test_digests_go_with_the_raw_results(tmp_path: Path) -> None:
     """None is left that no row points at, and nothing points at one that is gone."""
     async with keeping(tmp_path) as w:

@@ -7,8 +7,7 @@ import pytest
 from gateway.batches.batch import BatchStatus
 from gateway.runner.retry_input import RetryInput
 from tests.runner.test_follow_ups import FOUR, answers, errors, fault
-from tests.runner.test_lost_blobs import path_of
-from tests.runner.world import OWNER, world
+from tests.runner.world import OWNER, place_of, world
 
 CUTS = {"a byte": [1], "in a line": [10, 60], "at a line's end": [FOUR.index(b"\n") + 1]}
 
@@ -34,7 +33,7 @@ async def test_a_damaged_segment_fails_the_batch(tmp_path: Path, gone: bool) -> 
     """Nothing is sent of a file that is not the one which was uploaded."""
     async with world(tmp_path) as here:
         file = await here.upload(FOUR, "in.jsonl", purpose="batch", cuts=[20])
-        path = path_of(tmp_path, file.segments[1].blob)
+        path = place_of(tmp_path, file.segments[1].blob)
         if gone:
             path.unlink()
         else:

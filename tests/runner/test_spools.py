@@ -9,20 +9,14 @@ from gateway.batches.batch import Batch, BatchStatus
 from gateway.batches.job import DONE_STATES, JobState
 from gateway.batches.planning import JobLimits
 from gateway.ports.store import Work
-from tests.runner.world import World, chat, naming, sweep, world
+from tests.runner.world import World, chat, kept, naming, sweep, world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("both_places")]
 
 JOBS: Final = 20
 ONE_BY_ONE: Final = JobLimits(10, 2**29, 2**20, 0, 20)  # ten items a job, by file
 TEXT: Final = "word " * 200
 LINES: Final = b"".join(chat(str(line), f"{line} {TEXT}") for line in range(10 * JOBS))
-
-
-def on_disk(tmp_path: Path) -> dict[str, int]:
-    """Every blob that has bytes, and how many."""
-    blobs = (tmp_path / "data" / "blobs").rglob("*")
-    return {path.name: path.stat().st_size for path in blobs if path.is_file()}
 
 
 def done(work: Work) -> int:
@@ -49,7 +43,7 @@ async def test_the_spools_of_a_batch_go_one_by_one(tmp_path: Path) -> None:
         here.upstream.state = "RUNNING"
         batch = await here.submit(LINES)
         spools = [job.spool for job in (await running(here, batch)).jobs]
-        before = on_disk(tmp_path)
+        before = kept(tmp_path)
         assert len(spools) == JOBS
         assert sum(before[spool] for spool in spools) > len(LINES) // 2
 
@@ -61,7 +55,7 @@ async def test_the_spools_of_a_batch_go_one_by_one(tmp_path: Path) -> None:
 
         left = {job.spool for job in work.jobs} - {""}
         assert len(left) == 1
-        assert set(spools) & on_disk(tmp_path).keys() == left
+        assert set(spools) & kept(tmp_path).keys() == left
         here.upstream.jobs[-1].state = "SUCCEEDED"
         here.runner.wake()
         ended = await here.ended(batch)
@@ -80,7 +74,7 @@ async def test_a_follow_up_has_its_own(tmp_path: Path) -> None:
         assert (await here.ended(batch)).counts.completed == 2
         assert [job.spool for job in (await here.work(batch)).jobs] == ["", ""]
         await swept(here)
-        assert first.spool not in on_disk(tmp_path)
+        assert first.spool not in kept(tmp_path)
 
 
 async def test_a_full_disk_costs_no_spool(tmp_path: Path) -> None:
@@ -94,7 +88,7 @@ async def test_a_full_disk_costs_no_spool(tmp_path: Path) -> None:
         here.runner.wake()
         await here.until(lambda _: here.runner.trouble is not None, batch)
         await swept(here)
-        assert job.spool in on_disk(tmp_path)
+        assert job.spool in kept(tmp_path)
         here.store.full = False
         here.runner.wake()
         assert (await here.ended(batch)).counts.completed == 2
@@ -110,8 +104,8 @@ async def test_what_names_copies_goes_once_it_is_sent(tmp_path: Path) -> None:
         await swept(here)
         assert job.filled is None
         # The input, the document's two parts, the requests and the answer hints; none with URIs.
-        assert len(on_disk(tmp_path)) == 5
-        assert job.spool in on_disk(tmp_path)
+        assert len(kept(tmp_path)) == 5
+        assert job.spool in kept(tmp_path)
         here.upstream.jobs[0].state = "SUCCEEDED"
         here.runner.wake()
         assert (await here.ended(batch)).counts.completed == 1

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.staging import StagedFile
 from gateway.blobs.local import LocalBlobs
+from gateway.blobs.recorded import RecordedBlobs
 from gateway.clock import Clock, SystemClock
 from gateway.errors import (
     InDoubtError,
@@ -29,7 +32,7 @@ from gateway.errors import (
     UpstreamGoneError,
     UpstreamHeldError,
 )
-from gateway.ids import new_batch_id, new_blob_name, new_file_id
+from gateway.ids import is_recorded, new_batch_id, new_blob_name, new_file_id
 from gateway.ports.store import NO_INTENTS, Intent, Work
 from gateway.ports.upstream import (
     Absent,
@@ -50,14 +53,17 @@ from gateway.runner.runner import Runner
 from gateway.runner.sweeper import Sweeper
 from gateway.runner.workers import Workers
 from gateway.store.sqlite import SQLiteStore
+from gateway.units import KIB
 from gateway.upstream.gemini import GeminiUpstream
 from tests.databases import migrated
 
 OWNER = "owner"
+DATABASE = "gateway.sqlite3"
 HOUR = 3_600_000
 MODEL = "gemini-2.5-flash-lite"  # one whose end is not announced: it would be noted of each line
 MODELS = (MODEL, "gemini-3-flash-preview")
 READY = FileSeen(FileState.READY)
+RECORDED_BYTES = 16 * KIB  # as the program's default; with ``files_only`` none
 
 
 class ShiftedClock(SystemClock):
@@ -538,9 +544,9 @@ async def _world(
     tmp_path: Path, real: Callable[[Clock], Upstream] | None, pool: Workers, **changes: Any
 ) -> AsyncIterator[World]:
     clock = ShiftedClock()
-    store = FillingStore(migrated(tmp_path / "data" / "gateway.sqlite3"), clock)
+    store = FillingStore(migrated(tmp_path / "data" / DATABASE), clock)
     await store.open(clock.now())
-    blobs = LocalBlobs(tmp_path / "data" / "blobs")
+    blobs = RecordedBlobs(LocalBlobs(tmp_path / "data" / "blobs"), store, RECORDED_BYTES)
     await blobs.open()
     upstream = ScriptedUpstream(clock=clock.now)
     scratch = tmp_path / "data" / "scratch"
@@ -556,6 +562,52 @@ async def _world(
     finally:
         await used.close()
         await store.close()
+
+
+class Row:
+    """The bytes of a blob in the records, as something else finds or changes them."""
+
+    def __init__(self, database: Path, name: str) -> None:
+        self._database = database
+        self._name = name
+
+    def read_bytes(self) -> bytes:
+        """All of them."""
+        with closing(sqlite3.connect(self._database)) as records:
+            sql = "SELECT content FROM blob_contents WHERE name = ?"
+            [(content,)] = records.execute(sql, [self._name])
+        return bytes(content)
+
+    def write_bytes(self, content: bytes) -> None:
+        """Write others in their place."""
+        self._write("UPDATE blob_contents SET content = :content WHERE name = :name", content)
+
+    def unlink(self) -> None:
+        """Remove them; the blob's own row stays."""
+        self._write("DELETE FROM blob_contents WHERE name = :name")
+
+    def _write(self, sql: str, content: bytes = b"") -> None:
+        with closing(sqlite3.connect(self._database)) as records, records:
+            changed = records.execute(sql, {"name": self._name, "content": content})
+            assert changed.rowcount == 1
+
+
+Place = Path | Row
+
+
+def place_of(tmp_path: Path, blob: str | None) -> Place:
+    """Where the bytes of a blob are."""
+    assert blob is not None
+    data = tmp_path / "data"
+    return Row(data / DATABASE, blob) if is_recorded(blob) else data / "blobs" / blob[:2] / blob
+
+
+def kept(tmp_path: Path) -> dict[str, int]:
+    """Every blob that has bytes, in a file or in the records, and how many."""
+    with closing(sqlite3.connect(tmp_path / "data" / DATABASE)) as records:
+        rows = dict(records.execute("SELECT name, length(content) FROM blob_contents").fetchall())
+    files = (tmp_path / "data" / "blobs").rglob("*")
+    return rows | {path.name: path.stat().st_size for path in files if path.is_file()}
 
 
 async def sweep(context: StepContext) -> int:

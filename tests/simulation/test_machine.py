@@ -464,6 +464,26 @@ def test_what_a_holder_does_without_its_claim_is_not_written(saves: int) -> None
     assert robbed or saves > FEWEST_SAVES
 
 
+def test_a_storys_blobs_are_in_both_places() -> None:
+    """One line is small enough for the records; many are a file."""
+    machine = GatewayMachine()
+    machine.begin([], [])
+    machine.submit("sk-ann", [Kind.FLASH])
+    machine.submit("sk-ann", [Kind.FLASH] * 40)
+    try:
+        for _ in range(200):
+            machine.all_is_as_promised()
+            if all(batch.ended for batch in machine.model.batches):
+                break
+            machine.world.advance(60)
+        recorded, files = machine.world.places
+        assert [batch.status for batch in machine.model.batches] == ["completed"] * 2
+    finally:
+        machine.teardown()
+    assert recorded
+    assert files
+
+
 def test_what_failed_is_sent_again_and_files_are_written_again() -> None:
     """Lines that name a file among them, and a full disk meanwhile."""
     machine = GatewayMachine()

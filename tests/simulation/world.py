@@ -34,7 +34,9 @@ from gateway.batches.pacing import Pace
 from gateway.batches.patience import HOUR, Patience
 from gateway.batches.planning import JobLimits
 from gateway.batches.quota import QuotaRules
+from gateway.blobs.layout import write_all
 from gateway.blobs.local import LocalBlobs
+from gateway.blobs.recorded import RecordedBlobs
 from gateway.errors import AuditError, NoRoomError, UnavailableError
 from gateway.ids import digest
 from gateway.ports.store import ALL_TIME
@@ -73,7 +75,9 @@ HOT: Final = 5_000
 # So many rounds of the event loop without a moment passing are one too.
 IDLE: Final = 20_000
 # Calls of the blobs that write.
-WRITES: Final = frozenset({"_take_all", "_write", "_write_and_sync", "publish"})
+WRITES: Final = frozenset({"_take_all", write_all.__name__, "_write_and_publish"})
+# The most that a blob has in the records: of a story's blobs some are there, the others in files.
+RECORDED_BYTES: Final = 1000
 MEMORY: Final = Path("/dev/shm")
 IN_MEMORY: Final = Path(":memory:")
 
@@ -395,6 +399,14 @@ class World:
         return self._records.connection.total_changes
 
     @property
+    def places(self) -> tuple[int, int]:
+        """How many blobs are in the records, and how many in files."""
+        rows = self._records.connection.execute("SELECT count(*) FROM blob_contents")
+        [(recorded,)] = rows.fetchall()
+        files = (self.directory / "blobs").rglob("*")
+        return recorded, sum(path.is_file() for path in files)
+
+    @property
     def is_up(self) -> bool:
         """Whether the process runs."""
         return self._process is not None
@@ -411,7 +423,7 @@ class World:
     async def _begin(self, life: Life, loop: SimulatedLoop) -> _Process:
         store = SimulatedStore(self._records, self.clock, life)
         await store.open(self.clock.now())
-        blobs = LocalBlobs(self.directory / "blobs")
+        blobs = RecordedBlobs(LocalBlobs(self.directory / "blobs"), store, RECORDED_BYTES)
         await blobs.open()
         scratch = self.directory / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)

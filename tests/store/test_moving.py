@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,10 +30,13 @@ from tests.conformance.webhooks import an_endpoint
 NOW: Final = 5_000
 # Every table but what a database says of itself (``migrations``).
 CARRIED: Final = {
-    *("meta", "blobs", "files", "uploads", "upload_parts", "batches", "jobs", "rescue_calls"),
+    *("meta", "blobs", "blob_contents", "files", "uploads", "upload_parts", "batches", "jobs"),
+    "rescue_calls",
     *("staged_files", "job_files", "quotas", "client_keys", "responses", "single_costs"),
     *("webhook_endpoints", "webhook_deliveries"),
 }
+SMALL: Final = "rec_small"
+EVERY_BYTE: Final = bytes(range(256))
 NAME: Final = "größe ☃ \U0001f600.jsonl"
 
 
@@ -61,6 +65,8 @@ async def fill_other_tables(store: Store) -> None:
     await store.register_blob("blob-response", NOW)
     response = StoredResponse("resp_one", OWNER, "blob-response", NOW, 10**15)
     await store.add_response(response, Seal(5, "cd" * 32))
+    small = Seal(256, sha256(EVERY_BYTE).hexdigest(), EVERY_BYTE)
+    await store.add_response(StoredResponse("resp_small", OWNER, SMALL, NOW, 10**15), small)
     await store.spend(OWNER, Estimate(0, 60), NO_LIMITS, NOW)
     await store.keep_client_key(OWNER, "sealed", NOW)
     await an_endpoint(store)
@@ -99,6 +105,7 @@ async def seen(store: Store) -> tuple[Any, ...]:
         await store.load_work("batch_one"),
         await store.get_file(OWNER, "file-one", NOW),
         await store.blob_seal("blob0001"),
+        (await store.blob_seal(SMALL), await store.blob_content(SMALL)),
         await store.gateway_id(),
         await store.quotas(),
         await store.get_upload(OWNER, "upload_one"),
@@ -164,6 +171,29 @@ class _Changing(SQLiteTarget):
         await super().put(table, rows)
 
 
+class _Flipping(SQLiteTarget):
+    """Changes a bit of a small blob."""
+
+    async def put(self, table: Table, rows: Rows) -> None:
+        if table.name == "blob_contents":
+            rows = [(name, bytes([content[0] ^ 1]) + content[1:]) for name, content in rows]
+        await super().put(table, rows)
+
+
+async def test_bytes_of_few_blobs_are_in_memory_at_a_time(tmp_path: Path) -> None:
+    """Each may have a MiB, and 500 rows were read at once."""
+    store = SQLiteStore(tmp_path / "gateway.sqlite3")
+    await store.open(NOW)
+    await store.register_blobs({f"rec_{n}": Seal(1, "ab" * 32, b"a") for n in range(50)}, NOW)
+    await store.close()
+    source = Source(tmp_path / "gateway.sqlite3")
+    await source.open(NOW)
+    [contents] = [table for table in source.tables() if table.name == "blob_contents"]
+    portions = [len(rows) for rows in source.rows(contents)]
+    await source.close()
+    assert (sum(portions), max(portions)) == (50, 16)
+
+
 class MovingRules:
     """Whatever the target is."""
 
@@ -210,13 +240,16 @@ class TestToSQLite(MovingRules):
         """What a gateway opens there."""
         return SQLiteStore(tmp_path / "new" / "gateway.sqlite3")
 
-    @pytest.mark.parametrize("kind", [_Losing, _Changing])
+    @pytest.mark.parametrize(
+        ("kind", "table"),
+        [(_Losing, "jobs"), (_Changing, "jobs"), (_Flipping, "blob_contents")],
+    )
     async def test_what_arrives_otherwise_is_not_committed(
-        self, world: World, tmp_path: Path, kind: type[SQLiteTarget]
+        self, world: World, tmp_path: Path, kind: type[SQLiteTarget], table: str
     ) -> None:
         target = kind(tmp_path / "new" / "gateway.sqlite3")
         await target.open(NOW)
-        with pytest.raises(SettingsError, match="jobs did not arrive"):
+        with pytest.raises(SettingsError, match=f"{table} did not arrive"):
             await carry(world.source, target)
         assert await held_by(target) is None
         await target.close()

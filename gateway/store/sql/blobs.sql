@@ -8,6 +8,12 @@ UPDATE blobs SET bytes = :bytes, sha256 = :sha256 WHERE name = :name;
 -- name: blob_seal
 SELECT bytes, sha256 FROM blobs WHERE name = :name;
 
+-- name: put_content
+INSERT INTO blob_contents (name, content) VALUES (:name, :content);
+
+-- name: blob_content
+SELECT content FROM blob_contents WHERE name = :name;
+
 -- name: activate_blob
 UPDATE blobs SET
     state = 'live', bytes = coalesce(CAST(:bytes AS BIGINT), bytes),
