@@ -78,10 +78,20 @@ async def add_part(call: Call) -> Response:
             raise RequestError("Invalid 'data': the part is empty.", param="data")
     now = call.now()
     part = Part(new_part_id(), upload.id, blob.name, intake.bytes, intake.sha256, now)
-    if not await call.store.add_part(call.owner, part, now, blob.content):
-        await call.store.forget_blobs([blob.name])  # its bytes go with the next sweep
+    if not await _added(call, part, blob.content):
         raise _ended(await _found(call), now)
     return answer(encode_part(part))
+
+
+async def _added(call: Call, part: Part, content: bytes | None) -> bool:
+    """Whether a part could be added; the bytes of any other go with the next sweep."""
+    added = False
+    try:
+        added = await call.store.add_part(call.owner, part, part.created_at, content)
+    finally:
+        if not added:
+            await asyncio.shield(call.store.forget_blobs([part.blob]))
+    return added
 
 
 async def complete(call: Call) -> Response:

@@ -12,7 +12,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, replace
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, TypeVar, cast
 
 import orjson
@@ -54,6 +54,7 @@ Given = TypeVar("Given")
 # As the contract's ``Usage`` orders them.
 TOKEN_KINDS: Final = ("input", "cached", "output", "reasoning")
 TOO_MANY_REQUESTS: Final = 429
+NO_RETRY: Final[Mapping[str, str]] = MappingProxyType({"x-should-retry": "false"})
 # Of a stream whose client went before its end (nginx).
 CLIENT_LEFT: Final = 499
 
@@ -204,6 +205,8 @@ class SingleRequestService:
             self._limited(failure.status)
         if failure is not None and rendered[0] >= 400:
             return Answered(rendered[0], rendered[1], failure.headers)
+        if rendered[0] >= 500:  # Google has answered, and may be paid for it: SDKs would ask again
+            return Answered(rendered[0], rendered[1], NO_RETRY)
         return _shown(request, rendered, tier)
 
     async def _rendered(self, work: _Work, answers: Sequence[Answer]) -> Rendered:

@@ -218,3 +218,17 @@ async def test_done_is_the_end(tmp_path: Path) -> None:
     async with live_world(tmp_path) as live:
         assert await streamed(live, [GOOD, END, b"data: [DONE]\n\n"], end="silence") == ["Hello"]
         await live.google.left.wait()
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "completions", "responses", "embeddings"])
+async def test_an_answer_of_nothing_is_asked_for_once(tmp_path: Path, path: str) -> None:
+    """It may be paid for as well, at least its prompt."""
+    async with live_world(tmp_path) as live:
+        client = live.client.with_options(max_retries=2)
+        live.google.play_json({})
+        with pytest.raises(openai.InternalServerError) as failed:
+            await client.post(f"/{path}", body=ENDPOINTS[path], cast_to=object)
+        assert failed.value.response.headers["x-should-retry"] == "false"
+        assert isinstance(failed.value.body, dict)
+        assert failed.value.body["code"] in {"empty_response", "invalid_response"}
+        assert len(live.google.paths) == 1
