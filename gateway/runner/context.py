@@ -213,13 +213,13 @@ class StepContext:
         """Make blobs of files that a worker wrote, sealed; their names in the same order."""
         sealed_paths = await self._sealed(paths)
         names = _recorded_names(sealed_paths)
-        files = {new_blob_name(): Path(path) for path in paths if path not in names}
-        names.update({str(path): name for name, path in files.items()})
+        files = [path for path in paths if path not in names]
+        names.update({path: new_blob_name() for path in files})
         if names:
             seals = {names[path]: seal for path, seal in sealed_paths.items()}
             await self.store.register_blobs(seals, self.clock.now())
         if files:
-            await self.blobs.adopt(files)
+            await self.blobs.adopt({names[path]: Path(path) for path in files})
         return [names[path] for path in paths]
 
     async def adopt(
