@@ -165,7 +165,7 @@ class _Carrier:
         self._say = say
         self._count = 0
         self._bytes = 0
-        self._damaged: list[str] = []
+        self._damaged = list(source.changed_contents())
 
     async def run(self) -> tuple[int, int]:
         """Copy all; how many, and their bytes. Errors: SettingsError when some are damaged."""

@@ -31,6 +31,10 @@ SELECT name, sha256 FROM blobs
 WHERE state = 'live' AND name NOT IN (SELECT name FROM blob_contents)
 """
 
+CONTENTS: Final = """
+SELECT name, sha256, content FROM blobs JOIN blob_contents USING (name) WHERE state = 'live'
+"""
+
 Rows = Sequence[tuple[Any, ...]]
 
 
@@ -139,6 +143,13 @@ class Source:
         """
         with closing(self._connection.cursor()) as cursor:
             yield from cursor.execute(LIVE_FILES)
+
+    def changed_contents(self) -> Iterator[str]:
+        """Yield the small blobs whose bytes are not those that were written."""
+        with closing(self._connection.cursor()) as cursor:
+            for name, sealed, content in cursor.execute(CONTENTS):
+                if hashlib.sha256(content).hexdigest() != sealed:
+                    yield name
 
     def tables(self) -> Sequence[Table]:
         """Return every table, each after those that it refers to."""

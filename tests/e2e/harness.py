@@ -150,8 +150,26 @@ class GatewayProcess:
             return database.execute(query, values).fetchall()
 
     def bytes_of_blobs(self) -> set[str]:
-        """Names of the blobs on disk, whole or not."""
-        return {path.name for path in (self.data / "blobs").rglob("*") if path.is_file()}
+        """Names of the blobs on disk, whole or not: files, and rows of the small ones."""
+        files = {path.name for path in (self.data / "blobs").rglob("*") if path.is_file()}
+        return files | {name for (name,) in self.rows("SELECT name FROM blob_contents")}
+
+    def change_blob(self, name: str, change: Callable[[bytes], bytes | None]) -> None:
+        """Have other bytes where those of a blob are, or none, behind the gateway's back."""
+        path = self.data / "blobs" / name[:2] / name
+        rows = self.rows("SELECT content FROM blob_contents WHERE name = ?", name)
+        changed = change(rows[0][0] if rows else path.read_bytes())
+        if not rows:
+            path.unlink() if changed is None else path.write_bytes(changed)
+            return
+        database = sqlite3.connect(self.data / "gateway.sqlite3", timeout=60)
+        with contextlib.closing(database), database:
+            if changed is None:
+                database.execute("DELETE FROM blob_contents WHERE name = ?", (name,))
+            else:
+                database.execute(
+                    "UPDATE blob_contents SET content = ? WHERE name = ?", (changed, name)
+                )
 
     def litter(self) -> set[str]:
         """Blobs that nothing points at, or ever will; names kept for later have no bytes yet."""

@@ -30,6 +30,8 @@ from tests.engines.buckets import BucketServer
 from tests.sampling import highest
 
 MIB = 1 << 20
+# Every blob is an object; those of a few lines would be in the records.
+OBJECTS = {"GATEWAY_RECORDED_BLOB_BYTES": "0"}
 IDS = [f"id-{number}" for number in range(300)]
 
 
@@ -44,7 +46,7 @@ def gateway(
 ) -> Iterator[GatewayProcess]:
     """A gateway over a bucket of its own."""
     bucket_server.make_bucket("whole")
-    settings = bucket_server.environment() | {"GATEWAY_BLOBS": "s3://whole/pre/fix"}
+    settings = bucket_server.environment() | {"GATEWAY_BLOBS": "s3://whole/pre/fix", **OBJECTS}
     directory = tmp_path_factory.mktemp("gateway")
     with serving(directory, gemini.base_url, **settings) as process:
         yield process
@@ -143,6 +145,19 @@ def test_a_kill_in_an_upload_leaves_no_file(
     assert bucket_server.unfinished("whole") == 1
 
 
+def test_a_batch_of_few_short_lines_writes_nothing_to_the_bucket(
+    tmp_path: Path, gemini: Emulator, bucket_server: BucketServer
+) -> None:
+    """Each object would be a call that is paid, and waited for."""
+    bucket_server.make_bucket("few")
+    settings = bucket_server.environment() | {"GATEWAY_BLOBS": "s3://few/prefix"}
+    with serving(tmp_path, gemini.base_url, **settings) as process:
+        client = process.client()
+        done = finished(client, submit(client, [chat_line("a", "say a"), chat_line("b", "say b")]))
+        assert [line["custom_id"] for line in read_lines(client, done.output_file_id)] == ["a", "b"]
+        assert bucket_server.count("few", "prefix/blobs/") == 0
+
+
 def test_a_large_download_goes_to_the_bucket(
     tmp_path: Path, gemini: Emulator, bucket_server: BucketServer
 ) -> None:
@@ -151,6 +166,7 @@ def test_a_large_download_goes_to_the_bucket(
     settings = bucket_server.environment() | {
         "GATEWAY_BLOBS": "s3://redirects",
         "GATEWAY_REDIRECT_BYTES": "1 KiB",
+        **OBJECTS,
     }
     with serving(tmp_path, gemini.base_url, **settings) as process:
         client = process.client(api_key="the-clients-key")
@@ -173,7 +189,7 @@ def test_a_bucket_that_is_down_delays_and_loses_nothing(
 ) -> None:
     """Requests are answered with 503, steps pause and go on, and each job is paid once."""
     bucket_server.make_bucket("down")
-    settings = bucket_server.environment() | {"GATEWAY_BLOBS": "s3://down/prefix"}
+    settings = bucket_server.environment() | {"GATEWAY_BLOBS": "s3://down/prefix", **OBJECTS}
     with (
         running(EmulatorOptions(job_seconds=0.05)) as gemini,
         serving(tmp_path, gemini.base_url, **settings) as process,

@@ -47,9 +47,12 @@ def test_damage_that_a_request_meets_ends_the_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_lost_bytes_that_a_request_meets_are_called_so(tmp_path: Path, gemini: Emulator) -> None:
+@pytest.mark.parametrize("recorded", ["0", "16 KiB"])
+def test_lost_bytes_that_a_request_meets_are_called_so(
+    tmp_path: Path, gemini: Emulator, recorded: str
+) -> None:
     """Each request that needs them says what it is, and not to be sent again; others go on."""
-    with serving(tmp_path, gemini.base_url) as gateway:
+    with serving(tmp_path, gemini.base_url, GATEWAY_RECORDED_BLOB_BYTES=recorded) as gateway:
         client = gateway.client()
         bad = chat_line("b", "x", max_tokens=-1)
         batch = finished(client, submit(client, [chat_line("a", "x"), bad]))
@@ -59,8 +62,7 @@ def test_lost_bytes_that_a_request_meets_are_called_so(tmp_path: Path, gemini: E
         for (name,) in gateway.rows(
             "SELECT json_extract(segments, '$[0][0]') FROM files WHERE id IN (?, ?, ?)", *lost
         ) + gateway.rows("SELECT raw FROM jobs WHERE batch_id = ?", batch.id):
-            [blob] = (gateway.data / "blobs").rglob(name)
-            blob.unlink()
+            gateway.change_blob(name, lambda _: None)
 
         url, key = f"{gateway.url}/batches", {"authorization": "Bearer any"}
         asked = [

@@ -199,7 +199,7 @@ def assert_nothing_left(gateway: GatewayProcess) -> None:
     segments = "".join(
         text for (text,) in gateway.rows("SELECT segments FROM files WHERE deleted_at IS NULL")
     )
-    assert live == set(re.findall(r"[0-9a-f]{32}", segments))
+    assert live == set(re.findall(r'"(\w+)"', segments))
     until(lambda: gateway.bytes_of_blobs() == live, "bytes without a row are gone")
     # Empty directories and places of workers are kept for the next steps.
     until(lambda: not list((gateway.data / "scratch").glob("*/*")), "nothing is in the way")

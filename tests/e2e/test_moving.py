@@ -231,8 +231,7 @@ def test_what_is_refused_changes_nothing(old: Old, gemini: Emulator, tmp_path: P
     query = "SELECT segments FROM files WHERE id = ?"
     [[segments]] = stopped.rows(query, old.ended.output_file_id)
     [[name, _]] = orjson.loads(segments)
-    blob = old.data / "blobs" / name[:2] / name
-    blob.write_bytes(b"damaged")
+    stopped.change_blob(name, lambda _: b"damaged")
     new = str(tmp_path / "new" / "data")
     for options, told in (
         (["--to", new], "gone or have changed"),
@@ -244,7 +243,7 @@ def test_what_is_refused_changes_nothing(old: Old, gemini: Emulator, tmp_path: P
         refused = migrate(old.data, *options)
         assert refused.returncode != 0
         assert told in refused.stderr, refused.stderr
-    blob.write_bytes(old.output)
+    stopped.change_blob(name, lambda _: old.output)
     with serving(old.data.parent, gemini.base_url) as gateway:
         running_source = migrate(old.data, "--to", new)
         assert running_source.returncode == EXIT_SETTINGS

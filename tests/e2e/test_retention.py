@@ -62,6 +62,7 @@ def test_what_is_deleted_is_gone(tmp_path: Path, gemini: Emulator) -> None:
         for file in client.files.list():
             client.files.delete(file.id)
         until(lambda: not left(gateway), "all bytes are swept")
+        until(lambda: not marked(gateway.data), "and overwritten where they were rows")
         # A file that is uploaded to Google goes with its job; results cannot be deleted there.
         assert len(gemini.journal("upload")) == uploads + 1
         until(lambda: len(gemini.journal("file-delete")) == deletes + 1, "its spool is deleted")

@@ -53,6 +53,8 @@ def head(method: str, path: str, *lines: str) -> bytes:
 UPLOAD = (
     b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n{"half":'
+    + b"x"
+    * 3_000_000  # more than is held back, so that a file is begun
 )
 
 
@@ -70,7 +72,7 @@ def test_exit_with_everything_under_way(tmp_path: Path, gemini: Emulator) -> Non
                     "/v1/files",
                     "Authorization: Bearer x",
                     "Content-Type: multipart/form-data; boundary=b",
-                    "Content-Length: 1000000",
+                    "Content-Length: 5000000",
                 )
                 + UPLOAD
             )
@@ -153,7 +155,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, gemini: Emulator) -> No
                 "/v1/files",
                 "Authorization: Bearer x",
                 "Content-Type: multipart/form-data; boundary=b",
-                "Content-Length: 1000000",
+                "Content-Length: 5000000",
             )
             + UPLOAD
         )
