@@ -44,6 +44,7 @@ NEVER_MET = {
     "redirect-elsewhere": "it asks for the bytes where the redirect would lead",
     "download-direct": "it asks for the bytes where the redirect would lead",
 }
+MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
 LISTINGS = 5  # creates whose answer is lost, so that jobs are looked for
 QUOTA_EXHAUSTED = 429
 MOMENT = 0.2  # seconds that a fault lasts, of those that last
@@ -168,6 +169,10 @@ def work_of_all_kinds(client: openai.OpenAI, name: str) -> list[Batch]:
     made.append(submit(client, lines(f"{name}-inline", 2)))
     made.append(submit(client, [embedding_line(name, name)], "/v1/embeddings"))
     made.append(submit(client, [asking(name, pdf.id)]))
+    video = upload(
+        client, f"{name}.mp4", MP4 + name.encode()
+    )  # Google prepares it: it is asked for
+    made.append(submit(client, [asking(f"{name}-video", video.id)]))
     for tier in ("flex", "flex", "default"):
         with contextlib.suppress(openai.APIStatusError):
             client.responses.create(model=MODEL, input=name, service_tier=tier)
@@ -224,7 +229,7 @@ def webhooks_are_refused_first(client: openai.OpenAI, receiver: Receiver, scrape
 def test_every_documented_series_moves(tmp_path: Path) -> None:
     """And none grows with the number of batches."""
     with (
-        running(EmulatorOptions(job_seconds=0.05)) as gemini,
+        running(EmulatorOptions(job_seconds=0.05, video_seconds=0.3)) as gemini,
         receiving() as receiver,
         serving(tmp_path, gemini.base_url, GATEWAY_WEBHOOK_URL=receiver.url, **SETTINGS) as gateway,
         scraping(gateway) as scraper,
