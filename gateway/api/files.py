@@ -46,8 +46,9 @@ LIST_PIECE: Final = 250
 async def create(call: Call) -> Response:
     """``POST /v1/files``: straight from the socket into a blob.
 
-    The blob ends with an exception unless the whole form was good, and then it does not exist;
-    its name was registered before its first byte, so even a crash leaves nothing for long.
+    The blob ends with an exception unless the whole form was good, and then it does not exist. A
+    small one comes with the file's row; of any other the name was registered before its first
+    byte, so even a crash leaves nothing for long.
     """
     reader = form_reader(call, "file")
     await check_room_for(call, 0)

@@ -37,7 +37,7 @@ from gateway.blobs.buckets import (
     reason_of,
     taken,
 )
-from gateway.blobs.layout import check_name, disk_errors, is_name, open_new, open_to_read
+from gateway.blobs.layout import check_name, disk_errors, is_name, open_new, open_to_read, write_all
 from gateway.blobs.threads import finish, in_thread
 from gateway.errors import SettingsError, UnavailableError
 from gateway.ports.blobs import Blobs
@@ -330,9 +330,9 @@ class ObjectBlobs(Blobs):
     async def _store_at(self, path: Path, first: bytes, rest: AsyncIterator[bytes]) -> None:
         descriptor = await in_thread(open_new, path)
         try:
-            await in_thread(_write, descriptor, first)
+            await in_thread(write_all, descriptor, first)
             async for block in rest:
-                await in_thread(_write, descriptor, block)
+                await in_thread(write_all, descriptor, block)
         except BaseException:
             await in_thread(path.unlink)
             raise
@@ -421,9 +421,3 @@ def _size_of(path: Path) -> int:
         return os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
-
-
-def _write(descriptor: int, block: bytes) -> None:
-    view = memoryview(block)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -205,8 +205,6 @@ class SingleRequestService:
             self._limited(failure.status)
         if failure is not None and rendered[0] >= 400:
             return Answered(rendered[0], rendered[1], failure.headers)
-        if rendered[0] >= 500:  # Google has answered, and may be paid for it: SDKs would ask again
-            return Answered(rendered[0], rendered[1], NO_RETRY)
         return _shown(request, rendered, tier)
 
     async def _rendered(self, work: _Work, answers: Sequence[Answer]) -> Rendered:
@@ -466,12 +464,15 @@ def _first_refusal(answers: Sequence[Reply]) -> Answered | None:
 
 
 def _shown(request: Prepared, rendered: Rendered, tier: str | None) -> Answered:
-    """Add what a batch tells in its warnings file, and the tier that served."""
+    """Add what a batch tells in its warnings file, and the tier that served.
+
+    An answer that comes to nothing may be paid for as well, and SDKs send a 5xx again.
+    """
     status, body, _, notes = rendered
     told = noted.told((*request.notes, *notes))
+    headers = {**noted.headers(told), **(NO_RETRY if status >= 500 else {})}
     if not told and tier is None:
-        return Answered(status, body)
-    headers = noted.headers(told)
+        return Answered(status, body, headers)
     if status >= 400:
         return Answered(status, body, headers)
     answer = orjson.loads(body)

@@ -1,6 +1,5 @@
 """``gateway backup`` of a gateway that runs, and the copy served in its place."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from gateway.store.migrate import migrate, read_migrations
 from gateway.store.moved import write_mark
 from gateway.store.opening import DATABASE
 from gateway.store.queries import load_queries
-from gateway.store.sqlite import SQLiteStore
 from gateway.store.sqlite_session import open_writer
 from tests.cli.processes import run
 from tests.e2e.harness import chat_line, finished, serving, submit
@@ -103,19 +101,6 @@ def refused(source: Path, copy: Path) -> str:
     assert isinstance(done.exception, SystemExit)
     assert done.exit_code
     return done.stderr
-
-
-@pytest.fixture
-def records(tmp_path: Path) -> Path:
-    """A data directory whose schema was made, and in which no gateway ran."""
-
-    async def make() -> None:
-        store = SQLiteStore(tmp_path / "data" / DATABASE)
-        await store.open(0)
-        await store.close()
-
-    asyncio.run(make())
-    return tmp_path / "data"
 
 
 def test_a_gateway_that_never_ran_has_no_files(records: Path, tmp_path: Path) -> None:

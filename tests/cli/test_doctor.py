@@ -1,11 +1,8 @@
 """``gateway doctor`` before records that no gateway starts with, and before what is not Google."""
 
-import asyncio
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import orjson
@@ -16,10 +13,10 @@ from gateway.cli.main import main
 from gateway.emulator.testing import running
 from gateway.store.moved import write_mark
 from gateway.store.opening import DATABASE
-from gateway.store.sqlite import SQLiteStore
+from tests.cli.other_servers import Quiet, serving
 
 
-class Page(BaseHTTPRequestHandler):
+class Page(Quiet, BaseHTTPRequestHandler):
     """A web server: the same page at every address."""
 
     def do_GET(self) -> None:
@@ -28,20 +25,6 @@ class Page(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html")
         self.end_headers()
         self.wfile.write(b"<html>Welcome</html>")
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
-@contextmanager
-def page() -> Iterator[str]:
-    """Serve it; gives the address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 def findings(address: str, directory: Path, **settings: str) -> dict[str, tuple[str, str]]:
@@ -57,19 +40,6 @@ def findings(address: str, directory: Path, **settings: str) -> dict[str, tuple[
     return {row["what"]: (row["state"], row["told"]) for row in rows}
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """A data directory with records."""
-
-    async def make() -> None:
-        store = SQLiteStore(tmp_path / "data" / DATABASE)
-        await store.open(0)
-        await store.close()
-
-    asyncio.run(make())
-    return tmp_path / "data"
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -78,25 +48,25 @@ def directory(tmp_path: Path) -> Path:
         ("garbage", "cannot be used as a database"),
     ],
 )
-def test_records_that_no_gateway_starts_with(directory: Path, change: str, said: str) -> None:
+def test_records_that_no_gateway_starts_with(records: Path, change: str, said: str) -> None:
     """They were called good, and then the start was refused."""
     with running() as gemini:
-        assert findings(gemini.base_url, directory)["data directory"][0] == "ok"
+        assert findings(gemini.base_url, records)["data directory"][0] == "ok"
         if change == "newer":
-            with closing(sqlite3.connect(directory / DATABASE)) as records, records:
-                records.execute("INSERT INTO migrations VALUES ('9999_next', 0)")
+            with closing(sqlite3.connect(records / DATABASE)) as database, database:
+                database.execute("INSERT INTO migrations VALUES ('9999_next', 0)")
         elif change == "moved":
-            write_mark(directory, "elsewhere", None, done=True)
+            write_mark(records, "elsewhere", None, done=True)
         else:
-            (directory / DATABASE).write_bytes(bytes(range(256)) * 40)
-        state, told = findings(gemini.base_url, directory)["data directory"]
+            (records / DATABASE).write_bytes(bytes(range(256)) * 40)
+        state, told = findings(gemini.base_url, records)["data directory"]
     assert state == "error"
     assert said in told
 
 
 def test_what_answers_in_place_of_google(tmp_path: Path) -> None:
     """A page is no list of models that comes later: the address is wrong."""
-    with page() as address:
+    with serving(Page) as address:
         state, told = findings(address, tmp_path, GEMINI_API_KEY="any")["key default"]
     assert state == "error"
     assert "Look at GATEWAY_GEMINI_BASE_URL" in told

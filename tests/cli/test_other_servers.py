@@ -1,9 +1,8 @@
 """Commands before a server that is no gateway, or another version of it: one sentence each."""
 
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from gateway.cli.main import main
 from gateway.cli.outcome import show_failures
+from tests.cli.other_servers import Quiet, serving
 from tests.cli.processes import GATEWAY, SECONDS, environment
 
 COMMANDS: Final = (
@@ -57,7 +57,7 @@ ANSWERS: Final[dict[str, tuple[int, bytes]]] = {
 }
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(Quiet, BaseHTTPRequestHandler):
     """Answers by the first part of the path."""
 
     def do_GET(self) -> None:
@@ -72,19 +72,12 @@ class Server(BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815 - as http.server calls it
 
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
 
 @pytest.fixture(scope="module")
 def root() -> Iterator[str]:
     """The address of the server."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving(Server) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

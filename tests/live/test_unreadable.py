@@ -232,3 +232,16 @@ async def test_an_answer_of_nothing_is_asked_for_once(tmp_path: Path, path: str)
         assert isinstance(failed.value.body, dict)
         assert failed.value.body["code"] in {"empty_response", "invalid_response"}
         assert len(live.google.paths) == 1
+
+
+async def test_notes_are_told_with_an_answer_of_nothing(tmp_path: Path) -> None:
+    """What was changed of a request may be why nothing came."""
+    async with live_world(tmp_path) as live:
+        live.google.play_json({})
+        with pytest.raises(openai.InternalServerError) as failed:
+            await live.client.chat.completions.create(
+                model=MODEL, messages=CHAT["messages"], max_tokens=10_000_000
+            )
+        headers = failed.value.response.headers
+        assert headers["x-should-retry"] == "false"
+        assert "max_tokens" in headers["x-gateway-notes"]
