@@ -392,6 +392,8 @@ BLOCKS: Mapping[str, Blocks] = {
     "gateway/tracing/README.md": {"attributes": attributes},
     "deploy/README.md": {"sidecar": sidecar},
     "tests/README.md": {},
+    "tests/benchmarks/README.md": {},
+    "tests/campaigns/README.md": {},
     "CONTRIBUTING.md": {"rooms": rooms},
     "SECURITY.md": {},
 }
