@@ -17,7 +17,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from gateway.blobs.local import LocalBlobs
 from gateway.blobs.opening import FOLDER, bucket_of
@@ -45,11 +44,17 @@ class Move:
     @property
     def place(self) -> str:
         """Where the records go, without a password."""
-        parts = urlsplit(self.to)
-        if not parts.scheme:
+        if not self.scheme:
             return str(Path(self.to).absolute())
-        host = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{host}{parts.path}"
+        # Parameters may hold a password as well.
+        shown = self.to.removeprefix(f"{self.scheme}://").partition("?")[0]
+        return f"{self.scheme}://{shown.rpartition('@')[2]}"
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the database's URL; "" of a directory."""
+        before, mark, _ = self.to.partition("://")
+        return before if mark else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +98,14 @@ def _refuse_another(plan: Move) -> None:
 
 
 def _target(plan: Move) -> Target:
-    if urlsplit(plan.to).scheme in {"postgresql", "postgres"}:
+    if plan.scheme in {"postgresql", "postgres"}:
         if plan.blobs is None:
             raise SettingsError("records in PostgreSQL need their bytes in a bucket: give --blobs")
         asker = "--to names a PostgreSQL database"
         postgres = import_extra("gateway.store.moving_postgres", "psycopg", "postgres", asker)
         made: Target = postgres.PostgresTarget(plan.to)
         return made
-    if urlsplit(plan.to).scheme:
+    if plan.scheme:
         raise SettingsError("--to is a URL that begins with postgresql://, or a directory")
     if Path(plan.to).absolute() == plan.directory.absolute():
         raise SettingsError("--to is the directory that is moved: name another one")

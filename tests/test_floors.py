@@ -24,6 +24,7 @@ FLOORS: dict[str, int] = {
     "children": 0,
     "log_fields": 0,
     "wire": 1,
+    "addresses": 1,
     "extras": 1,
     "directories": 1,
     "settings": 2,

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import AzureStore, GCSStore, S3Store
 
+from gateway.addresses import hide_userinfo
 from gateway.errors import SettingsError, UnavailableError
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def open_bucket(url: str) -> Bucket:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return hide_userinfo(str(error).partition("\n")[0])
 
 
 def reason_of(error: Exception) -> str:

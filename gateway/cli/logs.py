@@ -13,6 +13,7 @@ from typing import Final
 
 import orjson
 
+from gateway.addresses import hide_userinfo
 from gateway.log_fields import LOG_FIELDS, bound
 from gateway.units import KIB, counted
 
@@ -40,7 +41,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": hide_userinfo(record.getMessage()),
             **_ids(),
         }
         if record.exc_info and record.exc_info[0] is not None:
@@ -55,7 +56,7 @@ class TextLines(logging.Formatter):
         """Return one line: line ends in a message are spaces."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(" ", timespec="milliseconds")
         name = record.name.removeprefix("gateway.")
-        told = " ".join(record.getMessage().split())
+        told = " ".join(hide_userinfo(record.getMessage()).split())
         if record.exc_info and record.exc_info[0] is not None:
             told += f" ({record.exc_info[0].__name__})"
         ids = " ".join(f"{field}={value}" for field, value in _ids().items())

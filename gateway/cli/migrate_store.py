@@ -11,7 +11,7 @@ from gateway.cli.output import say
 from gateway.clock import SystemClock
 from gateway.errors import SettingsError, UnavailableError
 from gateway.moving import Move, Moved, move
-from gateway.settings.values import bucket
+from gateway.settings.values import bucket, database
 from gateway.units import counted
 
 
@@ -20,6 +20,16 @@ def _bucket(_: click.Context, __: click.Parameter, value: str) -> str | None:
         return bucket(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def _place(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Check a URL of a database as ``GATEWAY_STORE`` is checked; a directory is looked at later."""
+    try:
+        if value.strip().startswith(("postgresql://", "postgres://")):
+            database(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
 
 
 HELP: Final = """Move everything that a gateway has, batches under way too, and compare it.
@@ -47,6 +57,7 @@ directory is not served any more; it stays as a back-up.
     "--to",
     required=True,
     envvar="GATEWAY_STORE",
+    callback=_place,
     help="postgresql://user@host/database (the password as libpq takes it, PGPASSFILE too), or"
     " another data directory.  [env var: GATEWAY_STORE]",
 )

@@ -10,6 +10,9 @@ from urllib.parse import quote
 import httpx
 import orjson
 
+from gateway.addresses import check_proxies, without_userinfo
+from gateway.errors import SettingsError
+
 TIMEOUT_SECONDS: Final = 600.0  # gathering the lines of a large batch takes minutes
 LOOK_SECONDS: Final = 60.0  # what is only read is there at once; a gateway that hangs is told of
 CONNECT_SECONDS: Final = 10.0
@@ -49,6 +52,8 @@ class GatewayClient:
                 "The key is none that a header can carry: it needs printable ASCII characters,"
                 " without a space or a line end around them (OPENAI_API_KEY)."
             )
+        self._shown = without_userinfo(self._base_url)
+        _check_proxies()
         self._http = httpx.Client(
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
@@ -110,7 +115,7 @@ class GatewayClient:
             with self._http.stream("GET", f"{self._base_url}/files/{file_id}/content") as answer:
                 if not answer.is_success:
                     answer.read()
-                    _parsed(answer, self._base_url)
+                    _parsed(answer, self._shown)
                 into.writelines(answer.iter_bytes())
         except httpx.HTTPError as error:
             why = _in_words(error)
@@ -148,7 +153,7 @@ class GatewayClient:
         ours = self._checked(told, {"gateway": dict})["gateway"]
         rerendered = self._checked(ours, {"rerendered": list})["rerendered"]
         if not rerendered or not all(name in rerendered[-1] for name in _RERENDERED):
-            raise _no_gateway(self._base_url)
+            raise _no_gateway(self._shown)
         return told
 
     def _call(
@@ -180,17 +185,23 @@ class GatewayClient:
             isinstance(value.get(name), kind) for name, kind in members.items()
         ):
             return value
-        raise _no_gateway(self._base_url)
+        raise _no_gateway(self._shown)
 
     def _parse(self, send: Callable[[], httpx.Response]) -> dict[str, Any]:
         try:
             answer = send()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.InvalidURL as error:
+            # Its text has what it took for the port, or more: a part of a password maybe.
+            raise ClientError(
+                f"{self._shown} is no URL: set OPENAI_BASE_URL to a gateway's address, such as"
+                " http://127.0.0.1:8080/v1, with a password percent-encoded."
+            ) from error
+        except httpx.HTTPError as error:
             raise NoAnswerError(
-                f"No gateway answers at {self._base_url} ({_in_words(error)}): start one, or set"
+                f"No gateway answers at {self._shown} ({_in_words(error)}): start one, or set"
                 " OPENAI_BASE_URL to its address."
             ) from error
-        return _parsed(answer, self._base_url)
+        return _parsed(answer, self._shown)
 
 
 def _escaped(batch_id: str) -> str:
@@ -239,11 +250,20 @@ def _said(answer: httpx.Response) -> str:
 
 def server_date(url: str) -> str | None:
     """Return the ``Date`` that a server answers with. Errors: ClientError without an answer."""
+    _check_proxies()
     try:
         date: str | None = httpx.get(url, timeout=CONNECT_SECONDS).headers.get("date")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ClientError(f"{url} does not answer ({_in_words(error)})") from error
     return date
+
+
+def _check_proxies() -> None:
+    """Refuse a proxy that cannot be used. Errors: ClientError."""
+    try:
+        check_proxies()
+    except SettingsError as error:
+        raise ClientError(str(error)) from error
 
 
 def _in_words(error: Exception) -> str:

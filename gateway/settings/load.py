@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from gateway.addresses import without_userinfo
 from gateway.errors import SettingsError
 from gateway.settings.table import PREFIX, SETTINGS, Setting, Settings
 from gateway.settings.values import is_loopback
@@ -301,6 +302,8 @@ def _masked(setting: Setting, value: Any) -> str:  # noqa: ANN401 - any setting'
         return ",".join(value)
     if isinstance(value, dict | bool):
         return orjson.dumps(value).decode()
+    if setting.type == "url":
+        return without_userinfo(str(value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -150,7 +150,10 @@ def url(value: str) -> str:
 
 def base_url(value: str) -> str:
     """Read the same with a path."""
-    parts = urlsplit(value.strip())
+    try:
+        parts = urlsplit(value.strip())
+    except ValueError:  # its text has the whole host, with a password if there is one
+        raise ValueError("is not an http(s) URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not an http(s) URL")
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -287,6 +290,11 @@ def database(value: str) -> Secret | None:
         return None
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("is no URL of a PostgreSQL database: write postgresql://user@host/name")
+    # What libpq would take for a host, a port or a name, it writes into its errors.
+    _, _, rest = text.partition("?")[0].partition("//")
+    userinfo, _, _ = rest.rpartition("@")
+    if "@" in userinfo or "/" in userinfo:
+        raise ValueError("must have / as %2F and @ as %40 in user, password and name")
     return Secret(text)
 
 

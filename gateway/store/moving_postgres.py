@@ -9,7 +9,7 @@ from psycopg.rows import tuple_row
 from gateway.errors import SettingsError
 from gateway.store.moving import Rows, Table
 from gateway.store.postgres import CONNECT_SECONDS, migrate
-from gateway.store.postgres_session import Connection
+from gateway.store.postgres_session import Connection, check_url
 
 
 class PostgresTarget:
@@ -22,6 +22,7 @@ class PostgresTarget:
     async def open(self, now: int) -> None:
         """Connect and migrate."""
         try:
+            check_url(self._conninfo)
             self._connection = await psycopg.AsyncConnection.connect(
                 self._conninfo,
                 connect_timeout=CONNECT_SECONDS,

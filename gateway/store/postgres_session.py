@@ -12,17 +12,24 @@ from typing import Any, Final
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Dumper
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow, tuple_row
 from psycopg.types.string import StrDumperUnknown
 from typing_extensions import override
 
-from gateway.errors import UnavailableError
+from gateway.errors import SettingsError, UnavailableError
 from gateway.store.session import Row, Session
 
 Connection = psycopg.AsyncConnection[TupleRow]
 Cursor = psycopg.AsyncCursor[TupleRow]
 
 CHANNEL: Final = "gateway_due"
+
+UNREADABLE: Final = (
+    "GATEWAY_STORE is no URL that PostgreSQL's library can read: percent-encode whatever is no"
+    " letter or digit in user, password and name (% as %25, a space as %20), and write parameters"
+    " as name=value"
+)
 
 # Held until the transaction ends. A number of our own in front of one that is made of the owner.
 NUMBERING: Final = b"SELECT pg_advisory_xact_lock(1734833017, CAST(%s - 2147483648 AS INTEGER))"
@@ -63,8 +70,17 @@ def connection_options() -> dict[str, Any]:
     return {"autocommit": True, "row_factory": tuple_row, "context": adapters()}
 
 
+def check_url(url: str) -> None:
+    """Refuse a URL that libpq cannot read; its error quotes the password. Errors: SettingsError."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        raise SettingsError(UNREADABLE) from None
+
+
 async def connect(conninfo: str, seconds: int) -> Connection:
-    """Connect, within that time."""
+    """Connect, within that time. Errors: as of :func:`check_url`."""
+    check_url(conninfo)
     return await psycopg.AsyncConnection.connect(
         conninfo, connect_timeout=seconds, **connection_options()
     )

@@ -1,5 +1,6 @@
 """The opening of traces: OpenTelemetry is imported only where they are asked for."""
 
+from gateway.addresses import hide_userinfo
 from gateway.errors import SettingsError
 from gateway.extras import import_extra
 from gateway.ports.tracing import Tracing
@@ -12,5 +13,6 @@ def open_tracing(exporter: str) -> Tracing:
     try:
         tracing: Tracing = provider.open_provider(exporter)
     except (ValueError, LookupError) as error:
-        raise SettingsError(f"OpenTelemetry's OTEL_* variables: {error}") from error
+        told = hide_userinfo(str(error))
+        raise SettingsError(f"OpenTelemetry's OTEL_* variables: {told}") from error
     return tracing

@@ -16,6 +16,7 @@ from urllib.request import getproxies
 import httpx
 import orjson
 
+from gateway.addresses import check_proxies
 from gateway.clock import Clock
 from gateway.errors import (
     UpstreamError,
@@ -58,7 +59,10 @@ class TooLargeAnswerError(UpstreamUnreadableError):
 
 
 class Transport:
-    """HTTP towards one upstream. Redirects are never followed; TLS is always verified."""
+    """HTTP towards one upstream. Redirects are never followed; TLS is always verified.
+
+    Making one has these errors: SettingsError of a proxy in the environment that cannot be used.
+    """
 
     def __init__(
         self,
@@ -73,6 +77,8 @@ class Transport:
         self._inner = inner
         self._tls = _tls(options.base_url, trust_env=options.trust_env)
         self._proxies = options.trust_env and not _is_loopback(options.base_url)
+        if self._proxies:
+            check_proxies()
         _silence_http_logs()
         stall = httpx.Timeout(options.stall_seconds, connect=options.connect_seconds)
         self._stall = stall.as_dict()
