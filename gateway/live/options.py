@@ -18,7 +18,8 @@ class LiveOptions:
 
     ``calls`` may be at the upstream at a time, ``calls_per_owner`` of one owner; more wait for
     ``queue_seconds`` and are then refused with 429. ``answer_seconds`` is the time for a whole
-    answer, or until a stream begins; ``idle_seconds`` that between the bytes of a stream.
+    answer, until a stream begins, and between its pieces that have content; ``idle_seconds`` that
+    between the bytes of a stream.
     ``flex_seconds`` is how long a request of the flex tier is tried; after that the standard tier
     answers it if ``flex_fallback`` says so.
     """

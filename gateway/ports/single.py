@@ -10,7 +10,8 @@ class SingleCall:
     """A call that is answered at once, not by a job.
 
     ``method`` is one of :mod:`gateway.wire.gemini`'s; ``body`` is written JSON. ``seconds`` is the
-    time for a whole answer, or until a stream begins; ``idle_seconds`` that between its bytes.
+    time for a whole answer, until a stream begins, and between its pieces that have content;
+    ``idle_seconds`` that between its bytes.
     """
 
     model: str

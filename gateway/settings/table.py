@@ -651,7 +651,8 @@ class Settings:
         "600",
         seconds,
         "seconds",
-        "Time for the answer to a single request, or until its stream begins.",
+        "Time for the answer to a single request, until its stream begins, and between what has "
+        "content in it: comments and empty pieces hold no stream for longer.",
     )
     single_idle_seconds: float = _setting(
         "120", seconds, "seconds", "Longest pause between the bytes of a stream from Google."

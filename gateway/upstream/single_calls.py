@@ -1,8 +1,8 @@
 """Single calls: a request that Google answers at once, whole or as a stream."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
@@ -68,7 +68,8 @@ class SingleCalls:
         """Yield the pieces of the answer; what breaks it off is the last of them, or an error.
 
         The wait for the head and the wait between bytes have clocks of their own: a model that
-        thinks without showing it is silent for long before the first byte.
+        thinks without showing it is silent for long before the first byte. Comments and empty
+        pieces are bytes, but no answer: with nothing else a stream ends after ``call.seconds``.
         """
         with as_upstream_errors(Call.ASK, self._transport.scrub):
             async with AsyncExitStack() as stack:
@@ -79,13 +80,15 @@ class SingleCalls:
                 if not response.is_success:
                     yield refusal
                     return
-                async for piece in self._pieces(Received(response), call.idle_seconds):
+                async for piece in self._pieces(Received(response), _Patience(call)):
                     yield piece
 
-    async def _pieces(self, received: Received, idle_seconds: float) -> AsyncGenerator[Reply, None]:
+    async def _pieces(
+        self, received: Received, patience: "_Patience"
+    ) -> AsyncGenerator[Reply, None]:
         """Yield the pieces of a stream. One that has none is no answer either."""
         size = 0
-        async for event in _events(received, idle_seconds):
+        async for event in _events(received, patience):
             size += len(event) + PIECE_BYTES
             if size > STREAM_BYTES:
                 raise received.unreadable("is too long")
@@ -93,7 +96,8 @@ class SingleCalls:
                 piece = self._piece(event)
             except _UnreadableError as error:
                 raise received.unreadable(f"holds an event that {error}") from error
-            yield piece
+            with patience.of_another(content=_has_content(piece)):
+                yield piece
         if not size:
             raise received.unreadable("has no event")
 
@@ -149,26 +153,59 @@ class SingleCalls:
         return piece
 
 
-async def _events(received: Received, idle_seconds: float) -> AsyncGenerator[bytes, None]:
+class _Patience:
+    """Clocks of a stream: for how long no byte may come, and for how long no content."""
+
+    def __init__(self, call: SingleCall) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._idle = call.idle_seconds
+        self._seconds = call.seconds
+        self._end = self._loop.time() + call.seconds
+
+    def clock(self) -> asyncio.Timeout:
+        """Return the clock of a wait for bytes."""
+        return asyncio.timeout_at(min(self._loop.time() + self._idle, self._end))
+
+    @property
+    def over(self) -> bool:
+        """Whether no content has come for too long; bytes that are there need no wait."""
+        return self._loop.time() >= self._end
+
+    @contextmanager
+    def of_another(self, *, content: bool) -> Iterator[None]:
+        """Stop the clock while the reader has a piece; one with ``content`` begins it anew."""
+        began = self._loop.time()
+        yield
+        now = self._loop.time()
+        self._end = now + self._seconds if content else self._end + now - began
+
+    def lost(self, received: Received) -> UpstreamAmbiguousError:
+        """Return the error of a stream that did not go on."""
+        what, seconds = ("no content", self._seconds) if self.over else ("nothing", self._idle)
+        return UpstreamAmbiguousError(
+            f"Google's answer stopped after {received.size} bytes: {what} came for {seconds:g} s.",
+            status=received.response.status_code,
+        )
+
+
+async def _events(received: Received, patience: _Patience) -> AsyncGenerator[bytes, None]:
     """Yield the data of each event, to the end of the body or to what other vendors end it with.
 
-    Errors: UpstreamAmbiguousError when nothing comes for so long, BrokenOffError.
+    Errors: UpstreamAmbiguousError when nothing comes for too long, BrokenOffError.
     """
     reader = EventReader()
     blocks = received.response.aiter_raw()
     while True:
         try:
             with received.to_the_end():
-                async with asyncio.timeout(idle_seconds):
+                async with patience.clock():
                     block = await anext(blocks)
         except StopAsyncIteration:
             break
         except TimeoutError as error:
-            raise UpstreamAmbiguousError(
-                f"Google's answer stopped after {received.size} bytes: nothing came for"
-                f" {idle_seconds:g} s.",
-                status=received.response.status_code,
-            ) from error
+            raise patience.lost(received) from error
+        if patience.over:
+            raise patience.lost(received)
         received.size += len(block)
         for event in reader.feed(block):
             if event == DONE_DATA:
@@ -176,6 +213,25 @@ async def _events(received: Received, idle_seconds: float) -> AsyncGenerator[byt
             yield event
     if (event := reader.end()) and event != DONE_DATA:
         yield event
+
+
+def _has_content(piece: Reply) -> bool:
+    """Whether a piece is a part of an answer, and not its head, or a count of tokens, alone."""
+    if "promptFeedback" in piece or "error" in piece:
+        return True
+    candidates = piece.get("candidates")
+    return isinstance(candidates, list) and any(map(_has_parts, candidates))
+
+
+def _has_parts(candidate: object) -> bool:
+    if not isinstance(candidate, dict):
+        return False
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    return "finishReason" in candidate or any(
+        isinstance(part, dict) and any(part[name] for name in part if name != "thought")
+        for part in (parts if isinstance(parts, list) else ())
+    )
 
 
 def _error(status: dict[str, Any]) -> Reply:

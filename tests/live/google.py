@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,9 @@ KEEP = b"HTTP/1.1 %d OK\r\ncontent-type: %b\r\n" + CHUNKED + b"\r\n\r\n"
 class Script:
     """What to answer: a status, and blocks that are written one by one.
 
-    ``end`` is ``eof`` for a body that ends, ``silence`` for one that never goes on, ``reset`` for a
-    connection that is dropped, ``nothing`` for one that is dropped before any answer. ``declared``
+    ``end`` is ``eof`` for a body that ends, ``silence`` for one that never goes on, ``again`` for
+    one whose last block comes again and again, ``reset`` for a connection that is dropped,
+    ``nothing`` for one that is dropped before any answer. ``declared``
     is a length that the head says, of a body that does not come in chunks.
     """
 
@@ -26,6 +27,7 @@ class Script:
     end: str = "eof"
     media_type: bytes = b"text/event-stream"
     declared: int | None = None
+    pause: float = 0.0  # between blocks, seconds
 
 
 @dataclass
@@ -92,12 +94,20 @@ class Google:
             chunk = b"%x\r\n%b\r\n" % (len(block), block)
             writer.write(chunk if script.declared is None else block)
             await writer.drain()
-            await asyncio.sleep(0)
+            await asyncio.sleep(script.pause)
         if self.together:
             if self.asked >= self.together:
                 asyncio.get_running_loop().call_later(0.3, self.ending.set)
             await self.ending.wait()
         if script.end == "reset":
+            return False
+        if script.end == "again":
+            with suppress(ConnectionError):
+                while True:
+                    writer.write(chunk)
+                    await writer.drain()
+                    await asyncio.sleep(script.pause)
+            self.left.set()
             return False
         if script.end == "silence":
             await reader.read()  # until the caller goes

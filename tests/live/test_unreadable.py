@@ -1,5 +1,6 @@
 """A success of Google's by its status that cannot be read: 502, what is known of it, and once."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,13 @@ async def test_it_counts_with_the_most_in_a_budget(tmp_path: Path, *, stream: bo
 
 GOOD = b'data: {"candidates":[{"content":{"parts":[{"text":"Hello"}]}}]}\n\n'
 END = b'data: {"candidates":[{"content":{"parts":[]},"finishReason":"STOP"}]}\n\n'
+NO_CONTENT = [
+    b": ping\n\n",
+    b"event: ping\n\n",
+    b"data: {}\n\n",
+    b'data: {"candidates":[{"content":{"parts":[{"text":"","thought":true}]},"index":0}]}\n\n',
+    b'data: {"candidates":[],"usageMetadata":{"promptTokenCount":1}}\n\n',
+]
 BROKEN_STREAMS: list[tuple[Sequence[bytes], str, str]] = [
     ([], "eof", "it has no event (status 200, text/event-stream, 0 bytes)"),
     ([b": ping\n\n", b"data: [DONE]\n\n"], "eof", "it has no event"),
@@ -158,9 +166,11 @@ BROKEN_STREAMS: list[tuple[Sequence[bytes], str, str]] = [
 ]
 
 
-async def streamed(live: Live, blocks: Sequence[bytes], end: str = "eof") -> list[Any]:
+async def streamed(
+    live: Live, blocks: Sequence[bytes], end: str = "eof", pause: float = 0.0
+) -> list[Any]:
     """Chunks that the SDK reads; what it raises is the last of them."""
-    live.google.script = Script(blocks, end=end)
+    live.google.script = Script(blocks, end=end, pause=pause)
     chunks: list[Any] = []
     try:
         async for chunk in await live.client.chat.completions.create(**CHAT, stream=True):
@@ -194,6 +204,29 @@ async def test_a_stream_that_stops_says_so(tmp_path: Path) -> None:
     assert text == "Hello"
     assert later.code == "upstream_timeout"
     assert f"stopped after {len(GOOD)} bytes: nothing came for 0.2 s." in later.message
+
+
+@pytest.mark.parametrize("pause", [0.01, 0.0])
+@pytest.mark.parametrize("block", NO_CONTENT)
+async def test_a_stream_of_nothing_ends(tmp_path: Path, block: bytes, pause: float) -> None:
+    """Comments and empty pieces are signs of life, and no answer; they held a call for ever."""
+    options = LiveOptions(answer_seconds=0.5, idle_seconds=60)
+    async with live_world(tmp_path, options) as live:
+        for blocks, texts in (([block], []), ([GOOD, block], ["Hello"])):
+            *told, error = await streamed(live, blocks, end="again", pause=pause)
+            assert (told, error.code) == (texts, "upstream_timeout")
+            assert "no content came for 0.5 s." in error.message
+            await asyncio.wait_for(live.google.left.wait(), 60)
+            live.google.left.clear()
+        assert await streamed(live, [GOOD, END]) == ["Hello"]
+
+
+async def test_pieces_with_content_come_for_longer(tmp_path: Path) -> None:
+    """Each begins the clock anew, between comments too."""
+    options = LiveOptions(answer_seconds=0.5, idle_seconds=60)
+    async with live_world(tmp_path, options) as live:
+        blocks = [b": ping\n\n", GOOD] * 20
+        assert await streamed(live, [*blocks, END], pause=0.05) == ["Hello"] * 20
 
 
 @pytest.mark.parametrize(
