@@ -191,7 +191,7 @@ async def _write(
 async def _note_end(session: Session, row: Row, batch: Batch, now: int) -> None:
     """Release what a live batch alone needs, and announce its end; nothing while it is live."""
     if batch.status not in LIVE_STATUSES:
-        await staging.forget(session, batch.id)
+        await staging.forget(session, batch.id, now)
         if row["kind"] != BACKGROUND:
             await webhooks.announce(session, row["owner"], batch, now)
 

@@ -166,8 +166,12 @@ async def doubt(session: Session, job_id: str, now: int) -> None:
     await session.run("doubt_copies_of_job", {"job_id": job_id, "now": now})
 
 
-async def forget(session: Session, batch_id: str) -> None:
-    """Release the files of an ended batch: they may be deleted."""
+async def forget(session: Session, batch_id: str, now: int) -> None:
+    """Release the files of an ended batch: they may be deleted, and failed copies are not needed.
+
+    Of jobs whose results may still come late, that is: no other copies are left by then.
+    """
+    await session.run("ring_copies_of_batch", {"batch_id": batch_id, "now": now})
     await session.run("forget_names", {"batch_id": batch_id})
 
 

@@ -41,6 +41,15 @@ async def released(here: World) -> None:
             await here.clock.sleep(0.01)
 
 
+async def nothing_is_due(here: World) -> None:
+    """Wait until no copy has anything to be done."""
+    ask = here.store.engine.reader.connection.execute
+    due = "SELECT 1 FROM staged_files WHERE due_at IS NOT NULL OR lease_until IS NOT NULL"
+    async with asyncio.timeout(60):
+        while ask(due).fetchall():
+            await here.clock.sleep(0.01)
+
+
 async def nothing_leaks(here: World, batch: Batch) -> None:
     """After the sweep there are the bytes of files and no others."""
     await here.until(lambda work: work.jobs[0].state is JobState.RELEASED, batch)
@@ -551,3 +560,41 @@ async def test_many_files_and_jobs(tmp_path: Path) -> None:
         assert len(here.upstream.uploaded) >= 20
         await released(here)
         assert len(here.upstream.jobs) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late", [True, False], ids=["late", "never"])
+async def test_late_results_leave_a_failed_file_its_reason(tmp_path: Path, *, late: bool) -> None:
+    """Lines that were never sent have none: with the others theirs were told to be lost."""
+    async with world(tmp_path) as here:
+        here.upstream.state = "RUNNING"
+        here.upstream.file_states = [FileState.FAILED]
+        spoilt = await here.upload(PNG, "spoilt.mp4")
+        other = chat("z", "last", model="gemini-3-flash-preview")
+        batch = await here.submit(naming("a", spoilt.id) + chat("b", "two") + other)
+        work = await here.until(
+            lambda work: [job.state for job in work.jobs] == [JobState.RUNNING] * 2, batch
+        )
+        mine = work.jobs[0].display_name
+        [job] = [made for made in here.upstream.jobs if made.display_name == mine]
+        here.upstream.jobs.remove(job)
+        await here.until(lambda work: work.jobs[0].denials > 1, batch)
+        here.clock.ahead = 7 * HOUR
+        await here.until(lambda work: work.batch.counts.failed == 2, batch)
+        await nothing_is_due(here)
+
+        if late:
+            job.state = "SUCCEEDED"
+            here.upstream.jobs.append(job)
+            here.clock.ahead = 9 * HOUR
+            here.runner.wake()
+            await here.until(lambda work: work.jobs[0].recover_until is None, batch)
+        for made in here.upstream.jobs:
+            made.state = "SUCCEEDED"
+        done = await here.ended(batch)
+
+        lost = {} if late else {"b": (500, "upstream_job_lost")}
+        answered = ["re two", "re last"] if late else ["re last"]
+        assert texts(await here.lines(done.output_file_id)) == answered
+        assert errors(await here.lines(done.error_file_id)) == {"a": (400, "file_failed"), **lost}
+        await released(here)

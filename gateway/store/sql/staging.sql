@@ -30,6 +30,13 @@ JOIN staged_files ON staged_files.id = job_files.staged
 WHERE job_files.job_id = :job_id AND staged_files.state = 'failed'
 ORDER BY job_files.file_id;
 
+-- name: ring_copies_of_batch
+UPDATE staged_files SET due_at = :now
+WHERE id IN (
+    SELECT job_files.staged FROM job_files JOIN jobs ON jobs.id = job_files.job_id
+    WHERE jobs.batch_id = :batch_id AND job_files.staged IS NOT NULL
+);
+
 -- name: forget_names
 DELETE FROM job_files WHERE job_id IN (SELECT id FROM jobs WHERE batch_id = :batch_id);
 
@@ -76,14 +83,17 @@ SELECT * FROM (
 ) AS uploads;
 
 -- name: claim_staged
--- What no job needs is removed, decided together with the claim: from then on no job takes it.
+-- What no job needs is removed, decided together with the claim: from then on no job takes it. A job
+-- whose results may come late needs the failed ones, which say why some of its lines have none.
 UPDATE staged_files SET
     fence = fence + 1, lease_until = gateway_now() + :lease,
     state = CASE
         WHEN EXISTS (
             SELECT 1 FROM job_files JOIN jobs ON jobs.id = job_files.job_id
-            WHERE job_files.staged = staged_files.id
-                AND jobs.state NOT IN ('collected', 'released')
+            WHERE job_files.staged = staged_files.id AND (
+                jobs.state NOT IN ('collected', 'released')
+                OR (staged_files.state = 'failed' AND jobs.recover_until IS NOT NULL)
+            )
         ) THEN state
         ELSE 'removing'
     END
@@ -103,8 +113,10 @@ UPDATE staged_files SET
     due_at = CASE
         WHEN :state = 'removing' OR EXISTS (
             SELECT 1 FROM job_files JOIN jobs ON jobs.id = job_files.job_id
-            WHERE job_files.staged = staged_files.id
-                AND jobs.state NOT IN ('collected', 'released')
+            WHERE job_files.staged = staged_files.id AND (
+                jobs.state NOT IN ('collected', 'released')
+                OR (:state = 'failed' AND jobs.recover_until IS NOT NULL)
+            )
         ) THEN CAST(:due_at AS BIGINT)
         ELSE :now
     END
