@@ -87,6 +87,7 @@ def test_an_error_costs_nothing() -> None:
         {"usageMetadata": {"candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 3}]}},
         {"usageMetadata": {"promptTokensDetails": [{"modality": "TEXT"}, {"tokenCount": 3}]}},
         {"usageMetadata": {"promptTokensDetails": ["TEXT"]}},
+        {"usageMetadata": {"promptTokensDetails": [{"modality": []}]}},
         {"usageMetadata": {}, "candidates": [{"groundingMetadata": {}}]},
         {"usageMetadata": {}, "candidates": [{}, {"groundingMetadata": {}}]},
     ],

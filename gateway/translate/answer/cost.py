@@ -58,7 +58,8 @@ def _only(details: object, kinds: frozenset[str]) -> bool:
     if not isinstance(details, list):
         return True
     for each in details:
-        if not isinstance(each, dict) or each.get("modality") not in kinds:
+        modality = each.get("modality") if isinstance(each, dict) else None
+        if not isinstance(modality, str) or modality not in kinds:
             return False
     return True
 
