@@ -101,6 +101,7 @@ PURE_MODULES = {
     "itertools",
     "jsonschema_rs",
     "math",
+    "msgspec",
     "operator",
     "orjson",
     "re",

@@ -5,7 +5,7 @@
 :mod:`gateway.translate.contract`; README.md of this room is its map.
 """
 
-from gateway.translate.answer.cost import answer_cost, usage_cost
+from gateway.translate.answer.cost import answer_cost, usages_cost
 from gateway.translate.answer.failure import failure_of
 from gateway.translate.answer.passing import passes
 from gateway.translate.contract import (
@@ -25,6 +25,7 @@ from gateway.translate.contract import (
     Rendered,
     Translation,
     Usage,
+    WriteUsual,
 )
 from gateway.translate.defaults import check_aliases, defaults_of
 from gateway.translate.endpoints import ENDPOINTS
@@ -101,6 +102,7 @@ __all__ = [
     "Translation",
     "Unusable",
     "Usage",
+    "WriteUsual",
     "answer_cost",
     "capabilities_of",
     "check_aliases",
@@ -127,5 +129,5 @@ __all__ = [
     "refusal_of",
     "replayed",
     "resolve_model",
-    "usage_cost",
+    "usages_cost",
 ]

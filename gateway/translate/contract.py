@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
+from gateway.wire.usual_results import UsualResponse
+
 Json = dict[str, Any]
 
 
@@ -210,8 +212,9 @@ Loads = Callable[[bytes], Json | None]
 ToGemini = Callable[[Json, Policy, str], Translation | LineError]
 Fitting = Callable[[Json, Policy, str], Translation | None]
 FromGemini = Callable[[AnswerHints, Sequence[Answer], Context], Rendered]
-# The same of one answer of the usual kind, whose tokens are all of text; None of any other.
-PlainAnswer = Callable[[AnswerHints, Answer, Context], Rendered | None]
+# The same of an answer of the usual kind, whose tokens are all of text, to the line of this number;
+# None where the hints, or something in it, ask for more.
+WriteUsual = Callable[[AnswerHints, int, UsualResponse], Rendered | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,8 @@ class Endpoint:
     OpenAI does. ``quick`` gives a parser for result lines that is faster than a JSON parser, or
     None when the hints need the parsed values. ``fitting`` translates, as ``to_gemini`` does, a
     line that is like others before it, and no other: it is nested no deeper than one of these.
-    ``plain`` renders what most lines are answered with, in less time.
+    ``usual`` gives what renders the answers that most lines of a job get, in less time; its context
+    is any line's.
     """
 
     path: str
@@ -233,4 +237,4 @@ class Endpoint:
     from_gemini: FromGemini
     quick: Callable[[AnswerHints], Loads | None] | None = None
     fitting: Fitting | None = None
-    plain: PlainAnswer | None = None
+    usual: Callable[[Context], WriteUsual] | None = None

@@ -33,7 +33,7 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = {
         replace(
             _generated(chat.PATH, chat, "messages"),
             fitting=chat.fitting,
-            plain=chat.plain_answer,
+            usual=chat.usual_answers,
         ),
         _generated(completions.PATH, completions, "prompt"),
         Endpoint(

@@ -76,6 +76,7 @@ def read_results(
     loads: Loads | None = None,
     reads: Callable[[int], bool] | None = None,
     span: tuple[int, int] | None = None,
+    takes: Callable[[bytes], bool] | None = None,
 ) -> Iterator[Result]:
     """Yield every line of a results file, read one at a time; blank lines are nothing.
 
@@ -83,7 +84,8 @@ def read_results(
 
     ``loads`` is as for :func:`parse_result`. ``reads`` is asked about each line, by its offset,
     before it is read: of one that is not to be, and of one beyond the limit, the key is looked for
-    at both of its ends, and its answer is ``UNREAD``.
+    at both of its ends, and its answer is ``UNREAD``. ``takes`` is offered each line that is to be
+    read, and says whether it takes it: then nothing is yielded for it.
     """
     with path.open("rb", buffering=BUFFER) as lines:
         offset, end_of_span = span or (0, None)
@@ -98,7 +100,7 @@ def read_results(
                 end, more = _skip(lines) if not line.endswith(b"\n") else (line, 0)
                 size += more
                 yield Result(_key_within(line[:KEY_WITHIN], end or line), UNREAD, offset, size)
-            elif not line.isspace():
+            elif not (takes is not None and takes(line)) and not line.isspace():
                 key, answer = parse_result(line, loads)
                 yield Result(key, answer, offset, size)
             offset += size

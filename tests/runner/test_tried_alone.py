@@ -1,6 +1,8 @@
 """A line, or a result, that is tried alone: it is named for as long as it is worked on."""
 
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,15 @@ import pytest
 
 from gateway.runner.cpu import collect, validate
 from gateway.runner.cpu.input import input_lines
-from gateway.runner.cpu.trail import NOWHERE, PLACE, Trail, reading, working_on
+from gateway.runner.cpu.trail import (
+    BYTES_AT_ONCE,
+    NOWHERE,
+    PLACE,
+    Trail,
+    TrailWriter,
+    reading,
+    working_on,
+)
 from gateway.wire.gemini_results import read_results
 from tests.runner.test_collect_ranges import results, task_of
 from tests.runner.test_ranges import task_of as validation_of
@@ -51,14 +61,27 @@ def test_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     second = reading((tmp_path / "all" / "raw").read_bytes().index(b"\n") + 1)
     watched = Watched(tmp_path, second)
 
-    def watched_results(path: Path, loads: Any, reads: Callable[[int], bool], span: Any) -> Any:
+    def watched_results(path: Path, loads: Any, reads: Callable[[int], bool], *more: Any) -> Any:
         def looked(offset: int) -> bool:
             is_read = reads(offset)
             watched.look()
             return is_read
 
-        return read_results(path, loads, looked, span)
+        return read_results(path, loads, looked, *more)
 
     monkeypatch.setattr(collect, "read_results", watched_results)
     collect.collect(replace(task, trail=watched.trail, pack=False))
     assert watched.places == [NOWHERE, second, NOWHERE, NOWHERE, NOWHERE]  # and at the end
+
+
+def test_the_time_for_a_result_begins_anew_with_what_was_read(tmp_path: Path) -> None:
+    """Bytes count, not results: a timer that is set for each would take longer than a small one."""
+    (tmp_path / "trail").write_bytes(bytes(PLACE.size))
+    with ExitStack() as files:
+        trail = TrailWriter(Trail(str(tmp_path / "trail"), 1000.0), files)
+        trail.read_at(0)
+        signal.setitimer(signal.ITIMER_PROF, 500)
+        trail.read_at(1000)
+        assert signal.getitimer(signal.ITIMER_PROF)[0] < 501
+        trail.read_at(1000 + BYTES_AT_ONCE)
+        assert signal.getitimer(signal.ITIMER_PROF)[0] > 501

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.translate import Price, answer_cost, usage_cost
+from gateway.translate import Price, answer_cost, usages_cost
 from gateway.translate.chat import answer as answers
-from gateway.translate.chat.plain import plain_answer
-from gateway.translate.contract import AnswerHints, Context
+from gateway.translate.chat.plain import plain_answer, usual_answers
+from gateway.translate.contract import AnswerHints, Context, Rendered
+from gateway.wire.usual_results import usual_result
 
 CONTEXT = Context("batch_one", 7, 1_790_000_000)
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -39,10 +40,19 @@ def answer_of(parts: list[Any], **usage: Any) -> dict[str, Any]:
     }
 
 
+def written_by_types(response: dict[str, Any], hints: AnswerHints) -> Rendered | None:
+    """What is made of the line of a results file that this answer is in."""
+    read = usual_result(orjson.dumps({"key": "7", "response": response}))
+    write = usual_answers(CONTEXT._replace(line=0))
+    return write(hints, CONTEXT.line, read.response) if read else None
+
+
 def compare(response: dict[str, Any], hints: AnswerHints) -> None:
     """A member that is left out sends the same answer down the ordinary way."""
     plain = plain_answer(hints, {"response": response}, CONTEXT)
+    assert written_by_types(response, hints) == plain
     response["candidates"][0]["unheardOf"] = {}
+    assert written_by_types(response, hints) is None
     assert plain_answer(hints, {"response": response}, CONTEXT) is None
     assert plain == answers.from_gemini(hints, [{"response": response}], CONTEXT)
 
@@ -90,6 +100,7 @@ def test_anything_else_is_left_to_the_ordinary_way(parts: list[Any], hints: Any)
     """No template has a place for it."""
     response = answer_of(parts)
     assert plain_answer({**HINTS, **hints}, {"response": response}, CONTEXT) is None
+    assert written_by_types(response, {**HINTS, **hints}) is None
 
 
 def test_an_answer_with_an_error_is_that_error() -> None:
@@ -111,6 +122,7 @@ def test_members_that_no_answer_shows_leave_it_plain() -> None:
     for name in ("index", "safetyRatings", "avgLogprobs", "tokenCount", "citationMetadata"):
         response["candidates"][0][name] = 0
         assert plain_answer(HINTS, {"response": response}, CONTEXT) == plain
+        assert written_by_types(response, HINTS) == plain
     response["candidates"][0]["finishMessage"] = "done"
     assert plain_answer(HINTS, {"response": response}, CONTEXT) == plain
 
@@ -122,6 +134,7 @@ def test_so_are_tokens_that_are_no_text(member: str, medium: str) -> None:
     details = [{"modality": medium, "tokenCount": 2}]
     response = answer_of([{"text": "a"}], **{member: details})
     assert plain_answer(HINTS, {"response": response}, CONTEXT) is None
+    assert written_by_types(response, HINTS) is None
 
 
 PRICE = Price(0.3, 2.5, 0.6, 5.0)
@@ -146,5 +159,6 @@ def test_the_tokens_of_a_plain_answer_cost_what_the_answer_does(usage: dict[str,
     answer = {"response": answer_of([{"text": "a"}], **usage)}
     plain = plain_answer(HINTS, answer, CONTEXT)
     assert plain is not None
-    assert usage_cost(plain[2], PRICE) == answer_cost(answer, PRICE)
-    assert usage_cost(plain[2], None) is None
+    assert usages_cost([plain[2]], PRICE) == answer_cost(answer, PRICE)
+    assert usages_cost([plain[2]], None) is None
+    assert written_by_types(answer["response"], HINTS) in {plain, None}

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ from gateway.runner.cpu.trail import (
     reading,
     working_on,
 )
+from gateway.runner.cpu.usual_lines import UsualLine, UsualLines
 from gateway.translate import (
     ENDPOINTS,
     NO_USAGE,
@@ -56,7 +58,7 @@ from gateway.translate import (
     failure_of,
     passes,
     price_of,
-    usage_cost,
+    usages_cost,
 )
 from gateway.wire.gemini_results import UNREAD, Result, read_results, unfold_inline
 
@@ -68,6 +70,11 @@ UNREADABLE: Final = Failure("internal_error", f"{DEADLY} The raw result is kept.
 # Lines that are in no index: they run again, or are rendered elsewhere.
 SKIPPED: Final = 255
 NOT_WRITTEN: Final = frozenset({0, SKIPPED})
+# Usual lines that are written together, and a result that waits for no others.
+TAKEN_AT_ONCE: Final = 64
+LARGE: Final = 64 * 1024
+# Plain, as it is set for each line: to make a number of an enum's member takes longer.
+OUTPUT: Final = int(Kind.OUTPUT)
 _NO_ANSWER: Answer = {"error": {"code": 13}}
 EMPTY: Final = "empty_response"
 _REUSED: Final = (Note(REUSED, "body"),)
@@ -225,7 +232,6 @@ class _Collection:
     def __init__(self, task: CollectTask, files: ExitStack) -> None:
         self._task = task
         self._endpoint = ENDPOINTS[task.endpoint]
-        self._plain = self._endpoint.plain
         self._policy = Policy.from_json(task.policy)
         self._scratch = Path(task.scratch)
         self._echoes = files.enter_context(Echoes(unpack(Path(task.echo), self._scratch)))
@@ -236,6 +242,8 @@ class _Collection:
         # The lines of a job are of one kind, mostly; any other is only parsed slower.
         quick = self._endpoint.quick
         self._loads = quick(self._echoes.read(0).hints) if quick and count else None
+        self._usual = self._usual_lines()
+        self._taken: list[UsualLine] = []
         self._states = bytearray(count)
         self._kinds = bytearray(count)
         self._offsets = array("Q", bytes(8 * count))
@@ -260,6 +268,16 @@ class _Collection:
         # Which items have an answer that later batches may have.
         self._whole = bytearray(self._echoes.total_items if task.requests else 0)
         self._skip()
+
+    def _usual_lines(self) -> UsualLines | None:
+        """Return what writes usual lines, where there is no more to an answer than to write it.
+
+        A single answer may lack its key, and what is copied is noted.
+        """
+        write = self._endpoint.usual
+        if write is None or self._task.reused or self._echoes.total_items == 1:
+            return None
+        return UsualLines(self._echoes, self._task.batch_id, write(self._context(0)))
 
     def _skip(self) -> None:
         """Take lines that follow-ups render for done."""
@@ -347,11 +365,12 @@ class _Collection:
 
     def _read(self, path: Path, *, held: bool = False, span: tuple[int, int] | None = None) -> None:
         reads = self._trail.read_at if self._trail.everywhere else self._reads
-        results = read_results(path, self._loads, None if held else reads, span)
+        takes = None if held or self._usual is None else partial(self._takes, self._usual)
+        results = read_results(path, self._loads, None if held else reads, span, takes)
         if self._echoes.total_items == 1:
             results = self._named_if_alone(results)
         for result in results:
-            self._trail.took(result.length)
+            self._settle()
             place = self._echoes.locate(result.key)
             if place is None:
                 self._unknown_keys += not held  # the halves of a job share what it held
@@ -366,6 +385,7 @@ class _Collection:
                     self._keep_part(place, result, path, held=held)
                 else:
                     self._take(place[0], result.answer)
+        self._settle()
 
     def _note_whole(self, place: tuple[int, int], answer: Answer) -> None:
         """Note an answer that may be given again; what is held is in the job that brought it."""
@@ -394,8 +414,7 @@ class _Collection:
         if place in self._trail.culprits or (is_reading(only) and place != only):
             self._trail.end()  # a process that is killed from outside now died of no result
             return False
-        self._trail.at(place)
-        return True
+        return self._trail.read_at(offset)
 
     def _leave_out(self, ordinal: int) -> None:
         """Give a line an error of its own, whose result nothing can read: it is paid for."""
@@ -434,16 +453,52 @@ class _Collection:
             self._want(ordinal, (0,), self._cost(ordinal, [answer]), _fault_of(answer))
             self._spend(answer)
         else:
-            self._spend(answer, self._render(ordinal, [answer]))
+            self._render(ordinal, [answer])
+            self._spend(answer)
 
-    def _spend(self, answer: Answer, usage: Usage | None = None) -> None:
-        """Add what an answer cost; of doubled ones, only of those that are taken.
+    def _takes(self, usual: UsualLines, result: bytes) -> bool:
+        """Take a result of the usual kind for the line it is of; False: it is to be read in full.
 
-        ``usage`` are its tokens where all of them are known to be of text.
+        That way has the same outcome, so a defect of this one that is caught costs nothing.
         """
+        made = self._guard.call(usual.made_of, result)
+        if made is None or self._states[made[0]] != NOTHING:
+            return False
+        ordinal, _, _, notes = made
+        self._states[ordinal] = SERVED
+        if self._whole:
+            self._whole[self._echoes.first_item[ordinal]] = 1
+        if notes:  # which come before their line
+            self._settle()
+            self._note(ordinal, notes)
+        taken = self._taken
+        taken.append(made)
+        if len(taken) == TAKEN_AT_ONCE or len(result) > LARGE:
+            self._settle()
+        return True
+
+    def _settle(self) -> None:
+        """Write the usual lines that were taken, and count what they used."""
+        if not self._taken:
+            return
+        offset = self._run.write_all([line for _, line, _, _ in self._taken])
+        for ordinal, line, _, _ in self._taken:
+            self._kinds[ordinal] = OUTPUT
+            self._offsets[ordinal] = offset
+            self._lengths[ordinal] = length = len(line)
+            offset += length
+        usages = [usage for _, _, usage, _ in self._taken]
+        prompt, cached, output, reasoning = map(sum, zip(*usages, strict=True))
+        self._use((prompt, cached, output, reasoning))
+        if self._spent is not None:
+            cost = usages_cost(usages, self._price)
+            self._spent = None if cost is None else self._spent + cost
+        self._taken.clear()
+
+    def _spend(self, answer: Answer) -> None:
+        """Add what an answer cost; of doubled ones, only of those that are taken."""
         if self._spent is not None and not self._task.reused:
-            price = self._price
-            cost = answer_cost(answer, price) if usage is None else usage_cost(usage, price)
+            cost = answer_cost(answer, self._price)
             self._spent = None if cost is None else self._spent + cost
 
     def _is_weak(self, answer: Answer) -> bool:
@@ -527,21 +582,16 @@ class _Collection:
         made = self._guard.call(self._translate, ordinal, filled)
         return NO_USAGE if made is None else made[0][2]
 
-    def _render(
-        self, ordinal: int, answers: Sequence[Answer], paid: Usage = NO_USAGE
-    ) -> Usage | None:
-        """Write a line; ``paid`` is the part of its usage that was counted before.
-
-        Return the usage of an answer of the usual kind, whose tokens are all of text.
-        """
+    def _render(self, ordinal: int, answers: Sequence[Answer], paid: Usage = NO_USAGE) -> None:
+        """Write a line; ``paid`` is the part of its usage that was counted before."""
         if self._task.unserved is not None and any(map(_was_cancelled, answers)):
             self._fail(ordinal, self._task.unserved)
-            return None
+            return
         made = self._guard.call(self._translate, ordinal, answers)
         if made is None:
             self._fail(ordinal, INTERNAL)
-            return None
-        (status, _, usage, notes), line, plain = made
+            return
+        (status, _, usage, notes), line = made
         if self._task.reused:
             notes = [*notes, *_REUSED]
         elif usage is not NO_USAGE:
@@ -549,21 +599,17 @@ class _Collection:
         if notes:
             self._note(ordinal, notes)
         self._write(ordinal, Kind.OUTPUT if status < 400 else Kind.ERROR, line)
-        return usage if plain else None
 
-    def _translate(self, ordinal: int, answers: Sequence[Answer]) -> tuple[Rendered, bytes, bool]:
-        """Translate an answer: what can go wrong on a line does so here, before it is counted.
-
-        Rendered, written, and whether it is of the usual kind.
-        """
-        task, number, made = self._task, self._echoes.lines[ordinal], None
+    def _translate(self, ordinal: int, answers: Sequence[Answer]) -> tuple[Rendered, bytes]:
+        """Translate an answer: what can go wrong on a line does so here, before it is counted."""
+        number = self._echoes.lines[ordinal]
         custom_id, hints = self._echoes.written(ordinal)
-        context = Context(task.batch_id, number, task.created, self._policy, task.model)
-        if self._plain is not None and len(answers) == 1:
-            made = self._plain(hints, answers[0], context)
-        plain = made is not None
-        made = made or self._endpoint.from_gemini(hints, answers, context)
-        return made, named_line(task.batch_id, number, custom_id, made[0], made[1]), plain
+        made = self._endpoint.from_gemini(hints, answers, self._context(number))
+        return made, named_line(self._task.batch_id, number, custom_id, made[0], made[1])
+
+    def _context(self, line: int) -> Context:
+        task = self._task
+        return Context(task.batch_id, line, task.created, self._policy, task.model)
 
     def _note(self, ordinal: int, notes: Sequence[Note]) -> None:
         echo = self._echoes.read(ordinal)
@@ -617,8 +663,12 @@ class _Collection:
 
     def _write_index(self, path: Path) -> None:
         index = IndexWriter(path)
-        rows = zip(self._echoes.lines, self._kinds, self._offsets, self._lengths, strict=True)
-        for ordinal, row in enumerate(rows):
+        columns = (self._echoes.lines, self._kinds, self._offsets, self._lengths)
+        if not self._noted and not any(map(self._kinds.count, NOT_WRITTEN)):
+            index.write_all(*columns)  # nearly always: nothing of them is left out, or added
+            index.close()
+            return
+        for ordinal, row in enumerate(zip(*columns, strict=True)):
             if row[1] in NOT_WRITTEN:
                 continue
             index.write(*row)

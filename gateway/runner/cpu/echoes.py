@@ -33,7 +33,7 @@ REMEMBERED: Final = MIB
 LARGEST_REMEMBERED: Final = 64 * 1024
 
 # ``[7,"a",1,13,42]``: a line, as :meth:`EchoWriter.add` writes it.
-_LINE: Final = re.compile(rb'\[(\d+),("[^"\\]*(?:\\.[^"\\]*)*"),(\d+)((?:,\d+)*)\]\n')
+_LINE: Final = re.compile(rb'\[\d+,("[^"\\]*(?:\\.[^"\\]*)*"),\d+([,\d]*)\]\n')
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -166,7 +166,7 @@ class Echoes:
         found = _LINE.match(self._text, self._offsets[ordinal])
         if found is None:
             raise ValueError("a line of the echo file is damaged")
-        _, custom_id, _, places = found.groups()
+        custom_id, places = found.groups()
         hints = self._known.get(places)
         return custom_id, self._hints(places) if hints is None else hints
 
@@ -188,13 +188,25 @@ class Echoes:
             return None
         if dot and not (item.isdecimal() and item.isascii() and len(item) < 10):
             return None
-        wanted, number = int(line), int(item) if dot else 0
+        ordinal, number = self._ordinal(int(line)), int(item) if dot else 0
+        if ordinal is None or number >= self.items[ordinal]:
+            return None
+        return ordinal, number
+
+    def locate_alone(self, key: str) -> int | None:
+        """Return the ordinal of a line with one item whose key is ``7``; None of any other key."""
+        if not (key.isdecimal() and key.isascii() and len(key) < 10):
+            return None
+        ordinal = self._ordinal(int(key))
+        return ordinal if ordinal is not None and self.items[ordinal] == 1 else None
+
+    def _ordinal(self, line: int) -> int | None:
         lines = self.lines
-        ordinal = wanted - lines[0] if lines else 0  # lines follow each other, mostly
-        if not (0 <= ordinal < len(lines) and lines[ordinal] == wanted):
-            ordinal = bisect_left(lines, wanted)
-        known = ordinal < len(lines) and lines[ordinal] == wanted
-        return (ordinal, number) if known and number < self.items[ordinal] else None
+        ordinal = line - lines[0] if lines else 0  # lines follow each other, mostly
+        if 0 <= ordinal < len(lines) and lines[ordinal] == line:
+            return ordinal
+        ordinal = bisect_left(lines, line)
+        return ordinal if ordinal < len(lines) and lines[ordinal] == line else None
 
 
 class EchoParts:

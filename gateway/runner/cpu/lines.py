@@ -87,6 +87,12 @@ class RunWriter:
         self._offset = offset + self._file.write(line)
         return offset, len(line)
 
+    def write_all(self, lines: Sequence[bytes]) -> int:
+        """Append lines one behind the other; the offset of the first."""
+        offset = self._offset
+        self._offset = offset + self._file.write(b"".join(lines))
+        return offset
+
     def close(self) -> None:
         """Flush."""
         self._file.close()
@@ -147,6 +153,10 @@ class IndexWriter:
     def write(self, line: int, kind: int, offset: int, length: int) -> None:
         """Append one record."""
         self._file.write(RECORD.pack(line, kind, offset, length))
+
+    def write_all(self, *columns: Sequence[int]) -> None:
+        """Append the records of which these are the lines, kinds, offsets and lengths."""
+        self._file.writelines(map(RECORD.pack, *columns))
 
     def append(self, path: Path, offset: int) -> None:
         """Append the records of another index, whose run lies behind what has been written."""

@@ -76,6 +76,7 @@ class TrailWriter:
         self.everywhere = not self.culprits and self.only == NOWHERE  # nothing is left out
         self._seconds = 0.0 if trail is None else trail.seconds
         self._left = 0  # bytes until the timer is set anew
+        self._offset = 0  # where the last result began that was read
         self._place = memoryview(bytearray(PLACE.size)).cast("Q")
         if trail is not None:
             self._map(Path(trail.path), files)
@@ -127,13 +128,13 @@ class TrailWriter:
         return True
 
     def read_at(self, offset: int) -> bool:
-        """Note that what is there is being read, where nothing is left out; it is to be."""
-        self.at(offset * 2 + 1)  # as reading() has it: a call for each result counts
+        """Note that what is there is being read, and that all before it was; it is to be read."""
+        self._place[0] = offset * 2 + 1  # as reading() has it: a call for each result counts
+        self._left -= offset - self._offset + BYTES_OF_A_PLACE
+        self._offset = offset
+        if self._left <= 0:
+            self._set_timer()
         return True
-
-    def took(self, size: int) -> None:
-        """Count bytes that were worked on at the last place."""
-        self._left -= size
 
     def end(self) -> None:
         """Note that nothing is worked on. What ends in any other way leaves its place behind."""

@@ -4,6 +4,7 @@ What an answer cost is told by its ``usageMetadata``, also of an attempt that ca
 Unknown are sound and pictures (the table's prices are for text), and what Google's own tools cost.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from gateway.translate.answer.usage import usage_of
@@ -27,17 +28,19 @@ def answer_cost(answer: Answer, price: Price | None) -> int | None:
         usage = _usage_of_embedding(response)
     if usage is None or not _is_text(usage) or _has_fees(response):
         return None
-    return usage_cost(usage_of(usage), price)
+    return usages_cost((usage_of(usage),), price)
 
 
-def usage_cost(usage: Usage, price: Price | None) -> int | None:
-    """Price tokens that all cost what text does."""
+def usages_cost(usages: Iterable[Usage], price: Price | None) -> int | None:
+    """Price the tokens of several answers, all of which cost what text does; each is rounded."""
     if price is None:
         return None
-    asked, cached, told, _ = usage
-    rates = price.of(asked)
-    full = (asked - cached + cached * CACHED_SHARE) * rates[0] + told * rates[1]
-    return round(full * BILLION)
+    cost = 0
+    for asked, cached, told, _ in usages:
+        rates = price.of(asked)
+        full = (asked - cached + cached * CACHED_SHARE) * rates[0] + told * rates[1]
+        cost += round(full * BILLION)
+    return cost
 
 
 def _usage_of_embedding(response: Json) -> Json | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
+from msgspec import UNSET
 
 from gateway.translate.answer import envelope
 from gateway.translate.answer.envelope import single_of
@@ -17,8 +18,18 @@ from gateway.translate.answer.parts import read_function_call
 from gateway.translate.answer.schema_check import check_answer
 from gateway.translate.chat.choice import choice_of
 from gateway.translate.chat.completion import completion
-from gateway.translate.contract import Answer, AnswerHints, Context, Json, Note, Rendered
+from gateway.translate.contract import (
+    Answer,
+    AnswerHints,
+    Context,
+    Json,
+    Note,
+    Rendered,
+    Usage,
+    WriteUsual,
+)
 from gateway.translate.template import hole, stand_in, template_of
+from gateway.wire.usual_results import UsualPart, UsualResponse
 
 # What an answer of one text needs of its request: the model, and the schema that it is checked
 # against. Other hints among these matter to calls and to code alone.
@@ -44,12 +55,65 @@ def plain_answer(hints: AnswerHints, answer: Answer, context: Context) -> Render
     filled = (_called if calls else _said)(parts, hints, context)
     if filled is None:
         return None
-    template, values, notes = filled
+    model = envelope.model_of(version, hints, context)
+    return 200, _body(filled, identity, model, context.created, usage), usage, filled[2]
+
+
+def usual_answers(context: Context) -> WriteUsual:
+    """Return what renders the usual answers of a job: as :func:`plain_answer` does, without a dict.
+
+    It takes an answer that was read by its types, and the hints and the number of its line; None is
+    as above. ``context`` is of any line of the job.
+    """
+
+    def write(hints: AnswerHints, line: int, response: UsualResponse) -> Rendered | None:
+        if not hints.keys() <= _TEXT_HINTS:
+            return None
+        parts = response.candidates[0].content.parts
+        filled = _usual(parts, hints, line, context)
+        if filled is None:
+            return None
+        counts = response.usage_metadata
+        thoughts = counts.thoughts_token_count
+        output = counts.candidates_token_count + thoughts
+        usage = (counts.prompt_token_count, counts.cached_content_token_count, output, thoughts)
+        model = envelope.model_of(response.model_version, hints, context)
+        body = _body(filled, response.response_id, model, context.created, usage)
+        return 200, body, usage, filled[2]
+
+    return write
+
+
+def _usual(
+    parts: Sequence[UsualPart], hints: AnswerHints, line: int, context: Context
+) -> _Filled | None:
+    """Take one text, or calls alone."""
+    if len(parts) == 1:
+        [part] = parts
+        if part.function_call is UNSET:
+            return _text(part.text, part.thought_signature, hints, context) if part.text else None
+    try:
+        calls = [*map(_call_part, parts)]
+    except orjson.JSONDecodeError:  # such as half of an emoji
+        return None
+    return _called(calls, hints, context._replace(line=line))
+
+
+def _call_part(part: UsualPart) -> Json | None:
+    """Write a part with a call as the ordinary way has it; None of one that is none."""
+    if part.function_call is UNSET or part.text:
+        return None
+    read = {"functionCall": orjson.loads(memoryview(part.function_call))}
+    return {**read, "thoughtSignature": part.thought_signature} if part.thought_signature else read
+
+
+def _body(filled: _Filled, identity: str, model: str, created: int, usage: Usage) -> bytes:
+    template, values, _ = filled
     prompt, cached, output, reasoning = usage
-    body = template % (
+    return template % (
         orjson.dumps("chatcmpl-" + identity),
-        context.created,
-        orjson.dumps(envelope.model_of(version, hints, context)),
+        created,
+        orjson.dumps(model),
         *values,
         prompt,
         output,
@@ -57,7 +121,6 @@ def plain_answer(hints: AnswerHints, answer: Answer, context: Context) -> Render
         cached,
         reasoning,
     )
-    return 200, body, usage, notes
 
 
 def _said(parts: list[Any], hints: AnswerHints, context: Context) -> _Filled | None:
@@ -70,6 +133,11 @@ def _said(parts: list[Any], hints: AnswerHints, context: Context) -> _Filled | N
         return None
     if not (text and type(text) is type(signature) is str and len(part) == 1 + bool(signature)):
         return None
+    return _text(text, signature, hints, context)
+
+
+def _text(text: str, signature: str, hints: AnswerHints, context: Context) -> _Filled | None:
+    """Write a text, and check it against the schema if there is one."""
     notes: Sequence[Note] = ()
     if "schema" in hints:
         checked = check_answer(text, hints, _CONTENT, context, cut=False)
@@ -81,7 +149,7 @@ def _said(parts: list[Any], hints: AnswerHints, context: Context) -> _Filled | N
     return _TEXT, (orjson.dumps(text),), notes
 
 
-def _called(parts: list[Any], hints: AnswerHints, context: Context) -> _Filled | None:
+def _called(parts: Sequence[Any], hints: AnswerHints, context: Context) -> _Filled | None:
     """Write the calls of an answer that has nothing else."""
     if not hints.keys() <= _CALL_HINTS:
         return None
