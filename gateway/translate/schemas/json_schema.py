@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
+import orjson
+
 from gateway.translate.contract import Json
 from gateway.translate.reading.checks import words
-from gateway.translate.reading.refusal import invalid_value, shortened
+from gateway.translate.reading.refusal import shortened
 from gateway.translate.schemas.loops import open_loops
-from gateway.translate.schemas.merge import alternatives, flatten, inlined, merge
+from gateway.translate.schemas.merge import alternatives, flatten, inlined, merge, same
 from gateway.translate.schemas.source import (
     Source,
     annotates,
@@ -26,6 +28,7 @@ from gateway.translate.schemas.source import (
     items_of,
     ordering_of,
     properties_of,
+    refers_to_itself,
     required_of,
     string_at,
     type_list,
@@ -34,6 +37,8 @@ from gateway.translate.schemas.source import (
 
 _NOTHING: Final[Json] = {"type": "null"}
 _ABOUT: Final = ("description", "format")
+# What may stand next to a reference without a schema of its own.
+_BESIDE: Final = frozenset(("title", "description", "nullable"))
 # Taken (recorded for tools) and not among the keywords that Google says it keeps: sent, because
 # they may help, and noted, because they may not (vercel/ai#18325).
 _UNPROVEN: Final = ("pattern", "minLength", "maxLength")
@@ -57,10 +62,7 @@ def to_json_dialect(source: Source) -> Json:
     done: Json = {}
     while len(done) < len(converter.names):
         reference, name = list(converter.names.items())[len(done)]
-        # A chain of references that only leads back to itself has no meaning and is refused here.
-        where = reference[1:].replace("/", ".")
-        target = inlined(source.resolve(reference, where), where, source)
-        done[name] = converter.schema(target, where, 1)
+        done[name] = converter.definition(reference)
     _refuse_loops(done)
     open_loops(done, converter.places, source)
     if done:
@@ -74,7 +76,7 @@ def _refuse_loops(definitions: Json) -> None:
     try:
         TopologicalSorter(same).prepare()
     except CycleError:
-        invalid_value("a schema that refers to itself without a property or an item between.")
+        refers_to_itself()
 
 
 def _same_value(schema: Json) -> Iterator[str]:
@@ -95,8 +97,23 @@ class _Converter:
         self.names: dict[str, str] = {}
         # The paths of converted schemas, by id.
         self.places: dict[int, str] = {}
+        # References with constraints next to them, by what they say: the schema that both make, and
+        # those that are being converted.
+        self._made: dict[str, tuple[Json, str]] = {}
+        self._open: set[str] = set()
         # How often each name was wanted: counting up from one takes the cube of many references.
         self._wanted: Counter[str] = Counter()
+
+    def definition(self, reference: str) -> Json:
+        """Convert what a reference of ``names`` leads to."""
+        if reference in self._made:
+            made, where = self._made[reference]
+            return self.schema(made, where, 1)
+        # A chain of references that only leads back to itself has no meaning and is refused here.
+        where = reference[1:].replace("/", ".")
+        return self.schema(
+            inlined(self.source.resolve(reference, where), where, self.source), where, 1
+        )
 
     def schema(self, value: object, path: str, depth: int) -> Json:
         """Convert a schema at any position."""
@@ -149,13 +166,10 @@ class _Converter:
         reference = value["$ref"]
         target = self.source.resolve(reference, path)
         siblings = {key: value[key] for key in value if key != "$ref" and not annotates(key)}
-        if siblings.keys() - {"title", "description", "nullable"}:
-            merged = merge(siblings, target, path, self.source)
-            return self.schema(merged, path, depth + 1)
-        if reference not in self.names:
-            self.names[reference] = self._name_of(reference)
-        name = self.names[reference]
-        converted: Json = {"$ref": f"#/$defs/{name}"}
+        constraints = {key: siblings[key] for key in siblings if key not in _BESIDE}
+        if constraints and not same(merge(constraints, target, path, self.source), target):
+            return self._constrained(reference, siblings, path, depth)
+        converted: Json = {"$ref": self._to(reference, reference)}
         if "description" in siblings:
             converted["description"] = string_at(siblings, "description", path)
         if "title" in siblings and not self.source.arguments:
@@ -165,6 +179,28 @@ class _Converter:
             if siblings.get("nullable") is True
             else converted
         )
+
+    def _constrained(self, reference: str, siblings: Json, path: str, depth: int) -> Json:
+        """Convert a reference and constraints next to it as one schema.
+
+        One that holds itself becomes a definition: written out it would have no end.
+        """
+        key = f"{reference} {orjson.dumps(siblings).decode()}"
+        if key in self.names or key in self._open:
+            return {"$ref": self._to(key, reference)}
+        made = merge(siblings, self.source.resolve(reference, path), path, self.source)
+        self._made[key] = made, path
+        self._open.add(key)
+        try:
+            return self.schema(made, path, depth + 1)
+        finally:
+            self._open.discard(key)
+
+    def _to(self, key: str, reference: str) -> str:
+        """Return the pointer to a definition, which gets its name here."""
+        if key not in self.names:
+            self.names[key] = self._name_of(reference)
+        return f"#/$defs/{self.names[key]}"
 
     def _name_of(self, reference: str) -> str:
         """``#/$defs/Pet`` -> ``Pet``; ``#`` -> ``root``; a second one of a name gets a number."""

@@ -83,21 +83,32 @@ def _key_of(schema: Json) -> str:
 
 
 # What nothing fits is the branch itself, not a property inside it that may be absent.
-_OF_BRANCH: Final = re.compile(r"(\.(anyOf|oneOf|allOf)\[\d+\])*\Z")
+_OF_BRANCH: Final = re.compile(r"(\.(anyOf|oneOf|allOf)\[\d+\])*(\.(enum|const))?\Z")
 
 
 def _only_reference(schema: Json) -> Json | None:
     """``{"allOf": [{"$ref": "x"}], "title": "t"}`` (Pydantic 1) -> ``{"$ref": "x", "title": "t"}``.
 
-    So a recursive reference stays a reference.
+    So a recursive reference stays a reference. Members that only describe may stand next to it.
     """
     members = schema["allOf"]
-    if type(members) is not list or len(members) != 1 or "$ref" in schema:
+    if type(members) is not list or "$ref" in schema:
         return None
-    member = members[0]
-    if type(member) is not dict or member.keys() != {"$ref"}:
-        return None
-    return {**member, **{key: schema[key] for key in schema if key != "allOf"}}
+    found: Json = {}
+    for member in members:
+        reference = type(member) is dict and member.keys() == {"$ref"}
+        if not (reference and "$ref" not in found) and not _describes(member):
+            return None
+        found = {**member, **found}
+    return {**found, **{key: schema[key] for key in schema if key != "allOf"}}
+
+
+def _describes(schema: object) -> bool:
+    """Whether a schema constrains nothing and says so by its keywords alone."""
+    return type(schema) is dict and all(key in _DESCRIBING or annotates(key) for key in schema)
+
+
+_DESCRIBING: Final = frozenset(("title", "description"))
 
 
 def _merge_all(schema: Json, path: str, source: Source) -> Json:
@@ -147,12 +158,12 @@ def merge(outer: Json, inner: Json, path: str, source: Source) -> Json:
     for key, value in inner.items():
         if key not in merged:
             merged[key] = value
-        elif key not in _WORDS and not annotates(key) and not _same(merged[key], value):
+        elif key not in _WORDS and not annotates(key) and not same(merged[key], value):
             merged[key] = _both(key, merged[key], value, path, source)
     return merged
 
 
-def _same(one: object, other: object) -> bool:
+def same(one: object, other: object) -> bool:
     """Equal as JSON is: ``1`` is not ``true``."""
     return one == other and identity(one) == identity(other)
 
@@ -236,7 +247,11 @@ def _all_names(outer: list[Any], inner: list[Any], path: str) -> list[Any]:
 def _both_types(outer: object, inner: object, path: str) -> object:
     left, right = type_list(outer, path), type_list(inner, path)
     common = [name for name in left if name in right]
-    if "integer" in left + right and "number" in left + right and "integer" not in common:
+    # An integer is a number too, so it is common to both where one side says the other word.
+    whole = any(
+        "integer" in one and "number" in other for one, other in ((left, right), (right, left))
+    )
+    if whole and "integer" not in common:
         common.append("integer")
     if not common:
         conflict("type", path)
@@ -254,10 +269,12 @@ def _product(key: str, outer: list[Any], inner: list[Any], path: str, source: So
     if len(outer) * len(inner) > _LARGEST_PRODUCT:
         source.drop(f"{path}.{key}")
         return outer
+    source.enter_product()
     made = []
     for one, other in product(outer, inner):
         try:
             made.append(_merge_all({"allOf": [one, other]}, path, source))
         except ContradictionError:
             continue
+    source.leave_product()
     return made or conflict(key, path)

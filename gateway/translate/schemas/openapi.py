@@ -223,8 +223,6 @@ def _only_null(schema: Json) -> bool:
 
 def _one_type(prefix: list[Any], rest: object, converted: Json) -> object:
     """Return the one schema of all places of a closed tuple: an array of so many at most."""
-    if not prefix:
-        raise NotLosslessError
     kinds = {orjson.dumps(schema) for schema in prefix}
     if rest is False:
         converted["maxItems"] = min(converted.get("maxItems", len(prefix)), len(prefix))

@@ -64,6 +64,7 @@ class Source:
         self.bounded: list[tuple[Json, str]] = []
         self.nodes = 0
         self.merged = 0
+        self.products = 0
 
     def visit(self, path: str, depth: int) -> None:
         """Count a node; neither depth nor number may run away."""
@@ -79,6 +80,16 @@ class Source:
             self.merged += len(each) if type(each) in (dict, list) else 1
         if self.merged > MAX_MERGED:
             _too_large(f"'allOf' merges more than {MAX_MERGED} members and values.", path)
+
+    def enter_product(self) -> None:
+        """Count how deep products of alternatives nest: a reference to itself has no end there."""
+        if self.products == MAX_DEPTH:
+            refers_to_itself()
+        self.products += 1
+
+    def leave_product(self) -> None:
+        """Count that a product is made, or that nothing fits it."""
+        self.products -= 1
 
     def note(self, code: NoteCode, path: str) -> None:
         """Remember once what became of a keyword."""
@@ -113,6 +124,11 @@ class Source:
 
 def _too_large(why: str, path: str) -> NoReturn:
     raise TooLargeError("invalid_value", path, f"Invalid value for '{{param}}': {why}")
+
+
+def refers_to_itself() -> NoReturn:
+    """Refuse a schema that is itself, or itself or something else: nothing fits or all does."""
+    invalid_value("a schema that refers to itself without a property or an item between.")
 
 
 def _no_such_place(reference: str, path: str) -> NoReturn:
@@ -202,7 +218,7 @@ def enum_of(schema: Json, path: str) -> list[Any] | None:
         types.append("null")
     fitting = [value for value in values if _fits(value, types)]
     if not fitting:
-        invalid_value("no value is of the schema's own type.", f"{path}.{word_of(schema)}")
+        _nothing_fits("no value is of the schema's own type.", f"{path}.{word_of(schema)}")
     return fitting
 
 
@@ -271,7 +287,9 @@ def bounds(schema: Json, path: str, source: Source) -> Json:
             open_end, limits = limits[0], []
         if open_end is not None and open_end is not False:
             limit = number_at({exclusive: open_end}, exclusive, path)
-            whole_steps = "integer" in types_of(schema, path) and float(limit).is_integer()
+            types = types_of(schema, path)
+            whole = "integer" in types and "number" not in types
+            whole_steps = whole and float(limit).is_integer()
             # Beyond, Google's doubles have no next integer, and JSON writers none at all.
             if whole_steps and abs(limit) < MAX_COUNT:
                 limit = int(limit) + step
@@ -290,7 +308,9 @@ def properties_of(schema: Json, path: str, source: Source) -> Json:
         return {}
     if type(value) is not dict:
         invalid_type(value, "an object", f"{path}.properties")
-    absent = [name for name in value if never(value[name], f"{path}.properties", source)]
+    absent = [
+        name for name in value if never(value[name], f"{path}.properties.{shortened(name)}", source)
+    ]
     required = schema.get("required")
     for name in absent:
         if type(required) is list and name in required:
@@ -319,8 +339,9 @@ def items_of(schema: Json, path: str, source: Source) -> tuple[list[Any] | None,
         invalid_type(prefix, "an array of objects", f"{path}.prefixItems")
     for index, item in enumerate(prefix):
         if never(item, f"{path}.prefixItems[{index}]", source):
-            return prefix[:index], False
-    return prefix, items
+            return prefix[:index] or None, False
+    # JSON Schema asks for at least one here, and none constrains nothing.
+    return prefix or None, items
 
 
 def ordering_of(schema: Json, properties: Json, path: str) -> list[str]:
