@@ -232,6 +232,25 @@ class CopyRules:
         assert other.state is StagedState.WANTED
         assert await store.failed_files("b") == []
 
+    async def test_a_failed_copy_is_kept_while_results_may_come_late(self, store: Store) -> None:
+        """It says why a line has none; at the end of the batch it is due, to be removed."""
+        await named_by_jobs(store, "a")
+        [copy] = await staged(store, "a")
+        await upload(store, copy, state=StagedState.FAILED, until=None)
+        job = await claim_job(store, "a")
+        late = replace(job, state=JobState.COLLECTED, due_at=None, recover_until=FAR)
+        assert await store.save_job(late)
+        held = await take(store, copy)
+        assert held.state is StagedState.FAILED
+        assert await store.save_staged(replace(held, due_at=None))
+        assert await store.due_staged(FAR, 10) == []
+        assert [file.file_id for file in await store.failed_files("a")] == ["file-pdf"]
+
+        batch = await claim(store, "batch_one")
+        assert await store.save_batch(replace(batch, status=BatchStatus.COMPLETED, due_at=None))
+        assert [due.id for due in await store.due_staged(FAR, 10)] == [copy.id]
+        assert (await take(store, copy)).state is StagedState.REMOVING
+
     async def test_a_job_gets_all_of_its_copies_or_none(self, store: Store) -> None:
         """Else two of them would wait for each other, each with a part of what fits."""
         await add_file_with_blob(store, "pdf")
