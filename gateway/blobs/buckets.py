@@ -37,6 +37,13 @@ REFUSED: Final = (PermissionDeniedError, UnauthenticatedError)
 
 # obstore says these two in its message alone.
 _STATUS: Final = re.compile(r"status code: (\d{3})")
+# Of an error without a status: what its source is printed as.
+_NO_ANSWER: Final = (
+    ("certificate", "its certificate is not trusted"),
+    ("dns error", "its name is not known"),
+    ("tcp connect error", "nothing takes a connection there"),
+    ("TimedOut", "it takes too long"),
+)
 _CODE: Final = re.compile(r"<Code>(\w{1,64})</Code>")
 
 
@@ -66,6 +73,7 @@ def reason_of(error: Exception) -> str:
     """Return what may be logged and stored of an error: no names of objects, no addresses."""
     text = str(error)
     found = [match[1] for match in (_STATUS.search(text), _CODE.search(text)) if match]
+    found = found or [why for sign, why in _NO_ANSWER if sign in text][:1]
     return " ".join(found) or type(error).__name__.removesuffix("Error")
 
 

@@ -150,18 +150,48 @@ class ObjectBlobs(Blobs):
     @override
     async def open(self) -> None:
         """Try what will be needed, and refuse a prefix that belongs to another gateway."""
-        try:
+        with self._refusals():
             await self._try()
             await self._own()
+
+    async def look(self) -> str | None:
+        """Give the id of the gateway whose bytes these are; nothing is written.
+
+        Errors: SettingsError; UnavailableError, which is not logged.
+        """
+        try:
+            with self._refusals():
+                async for _ in obstore.list(self._bucket, prefix=MARKER):
+                    pass  # a bucket that is not there has no marker either, but cannot be listed
+                return await self._owner()
+        except BaseError as error:
+            status = reason_of(error)[:3]  # of a listing obstore says it in words alone
+            if status == "404":
+                raise self._no_bucket() from error
+            if status in {"401", "403"}:
+                raise self._refused(error) from error
+            raise UnavailableError(
+                f"the object store does not answer ({reason_of(error)})"
+            ) from error
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Tell what is a fault of the settings. Errors: SettingsError."""
+        try:
+            yield
         except REFUSED as error:
-            raise SettingsError(
-                f"GATEWAY_BLOBS {self._url}: the gateway may not use it ({reason_of(error)}): it"
-                " needs the rights to list, read, write and delete there"
-            ) from error
+            raise self._refused(error) from error
         except FileNotFoundError as error:
-            raise SettingsError(
-                f"GATEWAY_BLOBS {self._url}: there is no such bucket or container"
-            ) from error
+            raise self._no_bucket() from error
+
+    def _refused(self, error: Exception) -> SettingsError:
+        return SettingsError(
+            f"GATEWAY_BLOBS {self._url}: the gateway may not use it ({reason_of(error)}): it"
+            " needs the rights to list, read, write and delete there"
+        )
+
+    def _no_bucket(self) -> SettingsError:
+        return SettingsError(f"GATEWAY_BLOBS {self._url}: there is no such bucket or container")
 
     async def _try(self) -> None:
         """Write, list, read and delete. A right to read alone hides what is missing behind 403."""

@@ -13,6 +13,7 @@ from gateway.extras import import_extra
 from gateway.ports.blobs import Blobs
 
 FOLDER: Final = "blobs"
+ASKER: Final = "GATEWAY_BLOBS names a bucket"
 
 
 async def open_blobs(url: str | None, data_dir: Path, gateway_id: str, *, new: bool) -> Blobs:
@@ -51,12 +52,22 @@ def _leave(folder: Path) -> None:
     folder.rmdir()
 
 
+async def check_bucket(url: str) -> str:
+    """Ask a bucket what changes nothing in it, and describe it.
+
+    Errors: SettingsError of one that cannot be used; UnavailableError of one that does not answer.
+    """
+    objects = import_extra("gateway.blobs.objects", "obstore", "cloud", ASKER)
+    owner = await objects.ObjectBlobs(url, "", new=False).look()
+    whose = f"it is that of the gateway {owner}" if owner else "no gateway has used it yet"
+    return f"{url} can be listed and read, {whose}; whether it can be written shows at the start"
+
+
 def bucket_of(url: str, gateway_id: str, *, new: bool) -> Blobs:
     """Make the bucket's adapter, with what only those install who have one. Errors: SettingsError.
 
     ``new``: as :func:`open_blobs`.
     """
-    asker = "GATEWAY_BLOBS names a bucket"
-    objects = import_extra("gateway.blobs.objects", "obstore", "cloud", asker)
+    objects = import_extra("gateway.blobs.objects", "obstore", "cloud", ASKER)
     blobs: Blobs = objects.ObjectBlobs(url, gateway_id, new=new)
     return blobs

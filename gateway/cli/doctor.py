@@ -4,23 +4,25 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 import orjson
 
 from gateway.app import PASS_THROUGH, gemini_options, google_credentials, policy
 from gateway.batches.planning import BATCH_METHODS
+from gateway.blobs.opening import check_bucket
 from gateway.cli.output import say
 from gateway.client.client import ClientError, server_date
 from gateway.clock import SystemClock
 from gateway.directories import hindrance
 from gateway.errors import (
     SettingsError,
+    UnavailableError,
     UpstreamError,
     UpstreamHeldError,
     UpstreamUnavailableError,
@@ -28,7 +30,7 @@ from gateway.errors import (
 )
 from gateway.settings.load import load
 from gateway.settings.table import Settings
-from gateway.store.opening import check_records
+from gateway.store.opening import check_database, check_records
 from gateway.translate import OPENAI_ALIASES, Policy, resolve_model
 from gateway.units import GIB, MIB, counted
 from gateway.upstream.gemini import GeminiUpstream
@@ -50,10 +52,11 @@ _ELSEWHERE: Final = "Look at GATEWAY_GEMINI_BASE_URL: what answers there may not
 GOOD, DOUBT, BAD = "ok", "warning", "error"
 _COLOURS: Final = {GOOD: "green", DOUBT: "yellow", BAD: "red"}
 
-HELP: Final = """Look at settings, data directory, clock, key, Google, models, quota; pay nothing.
+HELP: Final = """Look at settings, storage, clock, key, Google, models, quota; pay nothing.
 
 Each line says what was looked at, what was found, and what to do. Exit 0 when batches can run, 1
-when not. The only calls to Google are lists of models.
+when not. The only calls to Google are lists of models. A database (GATEWAY_STORE) and a bucket
+(GATEWAY_BLOBS) are connected to and read; nothing is changed there.
 
 \b
   gateway doctor
@@ -94,6 +97,7 @@ async def _all() -> Sequence[Finding]:
     findings = [Finding("settings", GOOD, "every setting can be read")]
     findings += [Finding("settings", DOUBT, warning) for warning in warnings]
     findings.append(_storage(settings.data_dir, shared=settings.store is not None))
+    findings += [finding async for finding in _shared(settings)]
     findings += [finding async for finding in _google(settings)]
     findings.append(_quota(settings))
     return findings
@@ -123,6 +127,26 @@ def _storage(directory: Path, *, shared: bool) -> Finding:
     if free < LEAST_FREE:
         return Finding("data directory", DOUBT, f"{told}: inputs and results need more")
     return Finding("data directory", GOOD, told)
+
+
+async def _shared(settings: Settings) -> AsyncIterator[Finding]:
+    """Connect to what replicas share, if they do, and change nothing there."""
+    bucket = settings.blobs
+    if settings.store is not None:
+        url, given = settings.store.value, bucket is not None
+        yield await _answers("database", check_database(url, settings.data_dir, bucket=given))
+    if bucket is not None:
+        yield await _answers("bucket", check_bucket(bucket))
+
+
+async def _answers(what: str, look: Coroutine[Any, Any, str]) -> Finding:
+    try:
+        return Finding(what, GOOD, await look)
+    except SettingsError as error:
+        return Finding(what, BAD, str(error))
+    except UnavailableError as error:
+        told = f"{error.message}: look at the network, and at the cloud's endpoint and region"
+        return Finding(what, BAD, told)
 
 
 async def _google(settings: Settings) -> AsyncIterator[Finding]:

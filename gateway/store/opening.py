@@ -10,6 +10,7 @@ from gateway.store.records import Records
 from gateway.store.sqlite import SQLiteStore, check
 
 DATABASE: Final = "gateway.sqlite3"
+ASKER: Final = "GATEWAY_STORE names a PostgreSQL database"
 
 
 def choose_store(url: str | None, data_dir: Path, clock: Clock, *, bucket: bool) -> Records:
@@ -19,6 +20,25 @@ def choose_store(url: str | None, data_dir: Path, clock: Clock, *, bucket: bool)
     """
     if url is None:
         return SQLiteStore(data_dir / DATABASE, clock)
+    _refuse_together(data_dir, bucket=bucket)
+    postgres = import_extra("gateway.store.postgres", "psycopg", "postgres", ASKER)
+    store: Records = postgres.PostgresStore(url, clock, data_dir)
+    return store
+
+
+async def check_database(url: str, data_dir: Path, *, bucket: bool) -> str:
+    """Connect to a database as a start with these settings would, change nothing, and describe it.
+
+    Errors: SettingsError, which says what is wrong and what to do.
+    """
+    _refuse_together(data_dir, bucket=bucket)
+    inspecting = import_extra("gateway.store.inspecting", "psycopg", "postgres", ASKER)
+    told: str = await inspecting.inspected(url)
+    return told
+
+
+def _refuse_together(data_dir: Path, *, bucket: bool) -> None:
+    """Refuse settings that do not go with a database that replicas share."""
     if not bucket:
         raise SettingsError(
             "GATEWAY_STORE is shared by replicas, a data directory is not: set GATEWAY_BLOBS to a"
@@ -29,10 +49,6 @@ def choose_store(url: str | None, data_dir: Path, clock: Clock, *, bucket: bool)
             f"{data_dir / DATABASE} holds records of an earlier gateway, and GATEWAY_STORE names"
             " another place: unset GATEWAY_STORE, or give this replica a data directory of its own"
         )
-    asker = "GATEWAY_STORE names a PostgreSQL database"
-    postgres = import_extra("gateway.store.postgres", "psycopg", "postgres", asker)
-    store: Records = postgres.PostgresStore(url, clock, data_dir)
-    return store
 
 
 def check_records(data_dir: Path) -> None:

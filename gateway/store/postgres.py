@@ -168,7 +168,7 @@ class PostgresEngine:
             raise SettingsError("GATEWAY_STORE: the database does not answer") from None
         except psycopg.Error as error:
             self._unlock()
-            raise SettingsError(f"GATEWAY_STORE cannot be used: {_said(error)}") from None
+            raise SettingsError(f"GATEWAY_STORE cannot be used: {said(error)}") from None
 
     async def _first(self) -> Connection:
         """Connect, also to a server that is only just starting."""
@@ -176,7 +176,7 @@ class PostgresEngine:
             try:
                 return await connect(self._conninfo, CONNECT_SECONDS)
             except psycopg.OperationalError as error:
-                logger.warning("the database does not answer yet: %s", _said(error))
+                logger.warning("the database does not answer yet: %s", said(error))
             await asyncio.sleep(1.0)
 
     async def close(self) -> None:
@@ -301,7 +301,7 @@ class PostgresEngine:
         except CONFLICTS:
             raise
         except (errors.DataCorrupted, errors.IndexCorrupted) as error:
-            raise DamagedStoreError(DAMAGED % _said(error)) from error
+            raise DamagedStoreError(DAMAGED % said(error)) from error
         except errors.DiskFull as error:
             raise NoRoomError("The gateway cannot record anything now: storage is full.") from error
         except PoolTimeout as error:
@@ -313,7 +313,7 @@ class PostgresEngine:
             *PASSING,
         ) as error:
             self._suspicious_until = asyncio.get_running_loop().time() + SUSPICION_SECONDS
-            logger.warning("the database: %s", _said(error))
+            logger.warning("the database: %s", said(error))
             raise lost()(NOT_NOW) from error
 
     async def _check(self, connection: Connection) -> None:
@@ -345,7 +345,7 @@ class PostgresStore(Records):
 
 async def migrate(connection: Connection, now: int) -> None:
     """Bring the schema up to date, one process after the other. Errors: SettingsError."""
-    await _refuse_unfit(connection)
+    await refuse_unfit(connection)
     await connection.execute(b"SELECT pg_advisory_lock(%s)", [MIGRATING])
     await connection.execute(
         b"CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)"
@@ -373,7 +373,7 @@ async def _apply(connection: Connection, name: str, text: str, now: int) -> None
         except GIVES_WAY as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise SettingsError(LOCKED) from error
-            logger.warning("the schema is not brought up to date yet (%s): %s", name, _said(error))
+            logger.warning("the schema is not brought up to date yet (%s): %s", name, said(error))
         else:
             return
         await asyncio.sleep(MIGRATION_PAUSE)
@@ -386,7 +386,8 @@ def in_dialect(statement: str) -> bytes:
     return statement.encode()
 
 
-async def _refuse_unfit(connection: Connection) -> None:
+async def refuse_unfit(connection: Connection) -> None:
+    """Refuse a server that is too old, or another encoding. Errors: SettingsError."""
     version = connection.info.server_version
     if version < OLDEST:
         raise SettingsError(
@@ -403,7 +404,7 @@ async def _roll_back(connection: Connection) -> None:
         await connection.execute(b"ROLLBACK")
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     """Return the first line of what the driver says; it quotes no password."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
