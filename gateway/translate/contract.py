@@ -131,6 +131,8 @@ class AnswerHints(TypedDict, total=False):
     one_call: bool
     # Chat, responses: the declared functions and custom tools, by the client's names.
     functions: list[str]
+    # Chat, responses: cached content may declare functions that the line does not.
+    cached: bool
     # Chat, responses: names of custom tools, whose calls are answered with their text.
     custom: list[str]
     # Chat: the format of sound, `wav` or `pcm16`.

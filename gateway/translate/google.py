@@ -122,6 +122,7 @@ def _cached_content(value: object) -> str:
 
 def _read_cached_content(value: str, builder: RequestBuilder) -> None:
     builder.members["cachedContent"] = value
+    builder.hints["cached"] = True
 
 
 def _read_retrieval_config(value: Json, builder: RequestBuilder) -> None:

@@ -17,8 +17,8 @@ from gateway.translate.reading.function_names import openai_name
 
 # Members of Gemini's Part that no answer shows, in whatever form.
 NEVER_SHOWN: Final = {
-    "functionResponse": "left out: never part of an answer; alone, an error line",
-    "fileData": "left out: never part of an answer; alone, an error line",
+    "functionResponse": "left out, noted: never part of an answer; alone, an error line",
+    "fileData": "left out, noted: never part of an answer; alone, an error line",
     "videoMetadata": "left out: describes inputs",
     "mediaResolution": "left out: describes inputs",
     "partMetadata": "left out: describes inputs",
@@ -32,6 +32,11 @@ NEVER_SHOWN: Final = {
 _STEPS: Final = ("toolCall", "toolResponse")
 # Output that a client cannot be given: `inlineData` counts when it lacks its type or its bytes.
 _UNUSABLE: Final = ("inlineData", "fileData", "functionResponse")
+# Members that are no output, or whose output was read before.
+_NO_OUTPUT: Final = NEVER_SHOWN.keys() | {
+    *("text", "thought", "thoughtSignature", "functionCall"),
+    *("executableCode", "codeExecutionResult", *_STEPS),
+}
 
 
 # Each signature is Gemini's `thoughtSignature`, "" where there is none.
@@ -90,7 +95,8 @@ class ToolStep(NamedTuple):
 class Bare(NamedTuple):
     """A part of nothing but a signature, or of a kind that no answer shows.
 
-    ``unusable`` is the member that holds output which no client can be given, or ``""``.
+    ``unusable`` is the member that holds output which no client can be given, or ``""``; a member
+    that this version does not know is taken for one.
     """
 
     signature: str
@@ -157,7 +163,10 @@ def _code(part: Json, signature: str) -> Sequence[Part]:
 
 
 def _bare(part: Json, signature: str) -> Bare:
-    return Bare(signature, next((name for name in _UNUSABLE if name in part), ""))
+    known = next((name for name in _UNUSABLE if name in part), "")
+    return Bare(
+        signature, known or next((name for name in part if name not in _NO_OUTPUT), "")[:100]
+    )
 
 
 def _string(value: object) -> str:
@@ -213,8 +222,8 @@ def declared_name(name: str, hints: AnswerHints) -> tuple[str, Sequence[str]]:
 
     ``default_api.lookup`` and ``paloma.lookup`` mean ``lookup`` (cookbook#1374, inspect_ai#2990).
     """
-    declared = hints.get("functions", (name,))
-    if name in declared:
+    declared = hints.get("functions", ())
+    if name in declared or "cached" in hints:
         return name, ()
     last = openai_name(_SEPARATORS.split(name)[-1])
     return (last, (_LONGER,)) if last in declared else (name, (_UNKNOWN,))

@@ -31,10 +31,6 @@ CANDIDATE: Final = answer_table(
 )
 
 
-# Hints by which calls become others than Gemini's.
-_CHANGING: Final = frozenset(("functions", "legacy", "one_call"))
-
-
 def choice_of(
     candidate: Json, index: int, notes: list[Note], hints: AnswerHints, context: Context
 ) -> Json | Failure:
@@ -70,12 +66,20 @@ def choice_of(
         _change_calls(message, index, notes, hints)
         choice["finish_reason"] = _extend(choice["message"], message, word, hints)
     if "logprobs" in hints:
-        choice["logprobs"] = openai_logprobs(candidate.get("logprobsResult"))
+        _add_logprobs(choice, candidate, notes)
+    notes += message.lost
     if type(reason) is str and reason != "STOP":
         choice["native_finish_reason"] = reason[:100]
     if "schema" in hints and not message.calls:
         return _checked(choice, notes, hints, context)
     return choice
+
+
+def _add_logprobs(choice: Json, candidate: Json, notes: list[Note]) -> None:
+    """Add the log probabilities of a text; some models are asked for them and give none."""
+    choice["logprobs"] = openai_logprobs(candidate.get("logprobsResult"))
+    if choice["logprobs"] is None and choice["message"]["content"]:
+        notes.append(Note("unknown", f"choices[{choice['index']}].logprobs"))
 
 
 def _checked(
@@ -103,7 +107,7 @@ def _add_audio(message: AssistantMessage, index: int, hints: AnswerHints, contex
 def _change_calls(
     message: AssistantMessage, index: int, notes: list[Note], hints: AnswerHints
 ) -> None:
-    if message.calls and not _CHANGING.isdisjoint(hints):
+    if message.calls:
         _name_calls(message, index, notes, hints)
         _drop_calls(message, index, notes, hints)
 

@@ -6,7 +6,7 @@ from typing import Final
 from gateway.translate.answer import parts as gemini
 from gateway.translate.answer.audio import Sound
 from gateway.translate.answer.failure import Failure, unsupported_output
-from gateway.translate.contract import Context, Json
+from gateway.translate.contract import Context, Json, Note
 from gateway.translate.reading.table import answer_table
 from gateway.translate.tools.server_steps import code_block, shown_step
 
@@ -41,6 +41,8 @@ class AssistantMessage:
     blocks: Sequence[tuple[int, int]] = ()
     sounds: Sequence[Sound] = ()
     images: Sequence[Json] = ()
+    # Output of Gemini's that no answer shows.
+    lost: Sequence[Note] = ()
     thoughts = ""
 
     def __init__(self, context: Context, choice: int, *, code: bool = True) -> None:
@@ -100,8 +102,14 @@ class AssistantMessage:
                 step = shown_step(raw)
                 if step is not None:
                     self.google.setdefault("parts", []).append(step)
-            case gemini.Bare(signature):
+            case gemini.Bare(signature, unusable):
                 self._sign(signature)
+                self._lose(unusable)
+
+    def _lose(self, member: str) -> None:
+        if member:
+            where = f"choices[{self._choice}].message"
+            self.lost = (*self.lost, Note("dropped", where, member))
 
     def _sign(self, signature: str) -> None:
         """Keep the message's own signature: the last one that no call or image has."""

@@ -34,7 +34,7 @@ from gateway.wire.usual_results import UsualPart, UsualResponse
 # What an answer of one text needs of its request: the model, and the schema that it is checked
 # against. Other hints among these matter to calls and to code alone.
 _TEXT_HINTS: Final = frozenset(
-    ("model", "schema", "functions", "custom", "legacy", "one_call", "json")
+    ("model", "schema", "functions", "cached", "custom", "legacy", "one_call", "json")
 )
 # With these, calls are shown as they come.
 _CALL_HINTS: Final = frozenset(("model", "schema", "functions", "json"))

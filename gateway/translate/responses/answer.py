@@ -135,7 +135,9 @@ def _answered(response: Json, hints: AnswerHints, context: Context) -> _Answered
         return checked
     output.notes += checked
     if "logprobs" in hints:
-        _add_logprobs(output.items, candidate.get("logprobsResult"))
+        _add_logprobs(output, candidate.get("logprobsResult"))
+    if len(candidates) > 1:
+        output.notes.append(Note("dropped", "output", f"{len(candidates) - 1} more candidates"))
     _end(output, finish.word)
     word = reason[:100] if type(reason) is str and reason != "STOP" else ""
     return _Answered(output.items, incomplete, word, extra, output.notes)
@@ -177,12 +179,15 @@ def _end(output: Output, word: str) -> None:
         last[0]["status"] = "incomplete"
 
 
-def _add_logprobs(items: list[Json], result: object) -> None:
+def _add_logprobs(output: Output, result: object) -> None:
     """Put all tokens at the first text: Gemini does not report which belong to which."""
     logprobs = openai_logprobs(result)
-    for item in items:
-        if logprobs and item["type"] == "message":
-            item["content"][0]["logprobs"] = logprobs["content"]
+    for number, item in enumerate(output.items):
+        if item["type"] == "message":
+            if logprobs is None:
+                output.notes.append(Note("unknown", f"output[{number}].content[0].logprobs"))
+            else:
+                item["content"][0]["logprobs"] = logprobs["content"]
             return
 
 

@@ -112,8 +112,10 @@ class Output:
                 self._show_result(part)
             case gemini.ToolStep():
                 self._show_step(part)
-            case gemini.Bare(signature):
+            case gemini.Bare(signature, unusable):
                 self._say("", signature)
+                if unusable:
+                    self.notes.append(Note("dropped", "output", unusable))
 
     def _think(self, text: str) -> None:
         if not text:
