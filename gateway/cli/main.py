@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from gateway import __version__
-from gateway.cli.output import close_broken, sentence
+from gateway.cli.output import close_broken, outlive_standard_error, sentence
 
 # Each is a module of this room with a command of the same name.
 COMMANDS: Final = (
@@ -59,6 +59,7 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as click declares it
         """Run a command; leave no output behind that Python would fail to write at its end."""
+        outlive_standard_error()
         try:
             return super().main(*args, **extra)
         finally:

@@ -1,10 +1,14 @@
 """Output of commands: text that is safe for a terminal, and its errors in one sentence."""
 
 import errno
+import io
+import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import click
+from typing_extensions import override
 
 from gateway.cli.inputs import in_words
 
@@ -45,6 +49,37 @@ def _is_broken() -> bool:
     except OSError:
         return True
     return False
+
+
+class _Lossy(io.TextIOWrapper):
+    """A standard error that drops what it cannot write."""
+
+    @override
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    @override
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+def outlive_standard_error() -> None:
+    """Let no command end otherwise because its standard error is closed, full, or not read.
+
+    Its exit code says what came of it, also where the sentence is lost: a wrong setting ended with
+    1 in place of 78, and what had gone well with 1 too. One that was closed is opened to nothing,
+    so that no file gets its descriptor.
+    """
+    real = sys.__stderr__
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+    elif real is not None and sys.stderr is real:  # any other is a caller's, who reads it
+        sys.stderr = _Lossy(
+            real.buffer, encoding=real.encoding, errors=real.errors, line_buffering=True
+        )
 
 
 def close_broken() -> None:

@@ -42,6 +42,52 @@ def test_a_full_disk_is_told_in_one_sentence(arguments: tuple[str, ...]) -> None
     assert (done.returncode, done.stderr) == (1, SAID)
 
 
+CHECKED = (
+    b'{"custom_id":"a","method":"POST","url":"/v1/embeddings",'
+    b'"body":{"model":"gemini-embedding-001","input":"x"}}\n'
+)
+
+
+@pytest.mark.parametrize("way", ["full", "closed", "not read"])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("config",), 78),
+        (("unknown",), 2),
+        (("cancel", "batch_1", "--base-url", "http://127.0.0.1:1"), 1),
+        (("migrate",), 0),
+        (("translate", "lines.jsonl"), 0),
+    ],
+)
+def test_standard_error_that_cannot_be_written(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, way: str
+) -> None:
+    """The exit code is that of the command, and what goes to standard output is whole."""
+    (tmp_path / "lines.jsonl").write_bytes(CHECKED)
+
+    def run(redirection: str) -> tuple[int, str]:
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", GATEWAY, *arguments],
+            env=environment({"GATEWAY_DATA_DIR": str(tmp_path / "data")}),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=unread,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    reader, unread = os.pipe()
+    os.close(reader)
+    try:
+        whole = run("2>/dev/null")
+        assert whole[0] == code
+        assert run({"full": "2>/dev/full", "closed": "2>&-", "not read": ""}[way]) == whole
+    finally:
+        os.close(unread)
+
+
 def test_a_service_goes_on(tmp_path: Path) -> None:
     """It says in its log where it listens, and ends as it would otherwise."""
     with (
