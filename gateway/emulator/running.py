@@ -75,11 +75,14 @@ class Emulator:
     def finish(self, name: str = "") -> None:
         """Let the time of one job (``batches/…``), or of all, be over, and wait for their work.
 
-        Raises TimeoutError when the work of a job does not end.
+        Raises ValueError for a name that no job has, TimeoutError when the work of a job does not
+        end.
         """
-        for job in self._state.jobs():
-            if name in {"", job.name}:
-                self._state.finish(job)
+        jobs = [job for job in self._state.jobs() if name in {"", job.name}]
+        if name and not jobs:
+            raise ValueError(f"there is no job {name!r}: give the name of a batch, or none for all")
+        for job in jobs:
+            self._state.finish(job)
         self._state.await_work()
 
     def control(self, path: str) -> str:

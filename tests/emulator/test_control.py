@@ -122,6 +122,15 @@ def test_jobs_by_route(gemini: Emulator, api: httpx.Client, create: Create) -> N
     assert jobs[0]["faults"] == ["job-stuck"]
 
 
+@pytest.mark.parametrize("name", ["batches/unknown", "files/abc"])
+def test_a_job_that_is_not_there(gemini: Emulator, api: httpx.Client, name: str) -> None:
+    """A name that is mistaken is told; it was taken for a job whose time was over."""
+    with pytest.raises(ValueError, match=f"there is no job '{name}'"):
+        gemini.finish(name)
+    assert api.post(gemini.control("jobs"), json={"name": name}).status_code == 400
+    gemini.finish()
+
+
 def test_control_is_off_unless_asked_for() -> None:
     """No such routes on a plain emulator."""
     for control, count in ((False, 0), (True, 11)):
