@@ -23,7 +23,9 @@ def without_affinity(directory: Path) -> dict[str, str]:
     """Let a command and its children find no ``sched_getaffinity``, as on macOS."""
     customised = directory / "without-affinity"
     customised.mkdir()
-    (customised / "sitecustomize.py").write_text("import os\ndel os.sched_getaffinity\n")
+    # From Python 3.13 on the standard library counts the cores by it, too, but not on macOS.
+    lines = ["import os", "del os.sched_getaffinity", "os.process_cpu_count = os.cpu_count", ""]
+    (customised / "sitecustomize.py").write_text("\n".join(lines))
     return {"PYTHONPATH": str(customised)}
 
 
