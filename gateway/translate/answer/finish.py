@@ -68,8 +68,9 @@ def finish_of(reason: object) -> Finish:
 def failed(finish: Finish, reason: object, message: object) -> Failure:
     """Fail a candidate that ended without an answer, with Gemini's own sentence."""
     status, code = finish.failure or (500, "no_output")
-    word = reason if type(reason) is str else "nothing"
-    text = f"Gemini ended without an answer (finishReason {word[:100]})."
+    why = f"(finishReason {reason[:100]})" if type(reason) is str else "and gave no reason"
+    again = "; send the line again" if status >= 500 else ""
+    text = f"Gemini ended without an answer {why}{again}."
     if type(message) is str and message:
         text = f"{text} {message[:1000]}"
     return Failure(status, code, text)

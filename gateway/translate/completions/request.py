@@ -101,9 +101,11 @@ def _build(rest: Json, model: str, policy: Policy) -> CompiledOptions:
     thinking.refuse_thoughts(builder)
     thinking.resolve_thinking(builder)
     if builder.best_of not in (None, builder.choices):
-        refusal.unsupported_value("Gemini does not choose among its answers.", "best_of")
+        refusal.unsupported_value("Gemini does not choose among its answers; give 'n'.", "best_of")
     if "echo_prompts" in builder.hints and "logprobs" in builder.hints:
-        refusal.unsupported_value("Gemini gives no log probabilities of a prompt.", "echo")
+        refusal.unsupported_value(
+            "Gemini gives no log probabilities of a prompt; leave one out.", "echo"
+        )
     builder.config.setdefault("maxOutputTokens", DEFAULT_MAX_TOKENS)
     if not builder.config.get("thinkingConfig", {}).keys() - {"includeThoughts"}:
         builder.config.update(thinking.least_thinking(builder.can))

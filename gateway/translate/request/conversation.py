@@ -95,12 +95,11 @@ class Calls:
         absent = ", ".join(keys[:_MOST_TOLD])
         if len(keys) > _MOST_TOLD:
             absent += f" and {len(keys) - _MOST_TOLD} more"
-        raise Refused(
-            "invalid_value",
-            "",
-            "Invalid value for '{param}': an assistant message with calls must be followed by "
-            f"the result of each; there is none for {absent}.",
+        why = (
+            "an assistant message with calls must be followed by the result of each; there is "
+            f"none for {absent} (or GATEWAY_MISSING_RESULTS=fill)."
         )
+        raise Refused("invalid_value", "", f"Invalid value for '{{param}}': {why}")
 
 
 class Conversation(Noting):
@@ -238,10 +237,11 @@ class Conversation(Noting):
             elif items[index].get("role") not in _HOISTED:
                 break
         if self.policy.prefill == "refuse":
-            unsupported_value(
-                "this model refuses a conversation that ends with the assistant's words.",
-                f"{self.field}[{words[0]}]",
+            why = (
+                "this model refuses a conversation that ends with the assistant's words; end it "
+                "with the user's (or GATEWAY_PREFILL=trim)."
             )
+            unsupported_value(why, f"{self.field}[{words[0]}]")
         for index in reversed(words):
             self.note("dropped", f"{self.field}[{index}]")
         self.contents.pop()

@@ -45,7 +45,7 @@ def not_streamed(value: object) -> None:
 def no_bias(value: object) -> None:
     """``logit_bias``: an empty map asks for nothing; token ids belong to OpenAI's tokenizers."""
     if checks.json_object(value):
-        refusal.unsupported_value("token ids belong to another tokenizer.")
+        refusal.unsupported_value("token ids belong to another tokenizer; leave it out.")
 
 
 def _sampled(field: str, target: str) -> Reader[RequestBuilder]:

@@ -9,7 +9,7 @@ from gateway.translate.reading.table import FieldTable, dropped, mapped, refused
 
 NO_PROGRAMS: Final = "Gemini's programs cannot call functions."
 _STATELESS: Final = "No item is stored here: send the item itself."
-_NO_SUCH_TOOL: Final = "There is no such tool here, so nothing it did can be sent back."
+_NO_SUCH_TOOL: Final = "There is no such tool here: leave out what it did."
 # Every kind of item, and what becomes of it.
 ITEM_KINDS: Final = FieldTable(
     "/v1/responses input[]",

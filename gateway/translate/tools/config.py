@@ -55,7 +55,8 @@ def resolve_tools(
 def _call_only(builder: RequestBuilder, choice: Choice, json_field: str) -> None:
     """Leave the JSON format out where the answer must be a call; else refuse it."""
     if choice.mode != "required" or builder.google_tools:
-        unsupported_value("this model takes no JSON format together with tools.", json_field)
+        why = "this model takes no JSON format together with tools; those from Gemini 3 on do."
+        unsupported_value(why, json_field)
     for name in ("responseMimeType", "responseSchema", "responseJsonSchema"):
         builder.config.pop(name, None)
     builder.schema = ""
