@@ -24,6 +24,8 @@ from gateway.units import counted
 
 # Of the database, between which a running gateway may write.
 PAGES: Final = 1024
+# Codes of SQLite that cannot make or write its own files next to a database.
+UNWRITTEN: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
 
 HELP: Final = """Copy the records and the bytes of files to DIRECTORY, which must be new or empty.
@@ -66,10 +68,22 @@ def _copied(source: Path, directory: Path) -> int:
         _copy_records(source / DATABASE, directory / DATABASE)
         return _copy_blobs(Layout(source / FOLDER), Layout(directory / FOLDER))
     except (sqlite3.Error, OSError) as error:
-        why = in_words(error) if isinstance(error, OSError) else str(error)
         raise click.ClickException(
-            f"{source} could not be copied ({why}): {directory} is not whole, remove it"
+            f"{source} could not be copied ({_why(error, source)}): {directory} is not whole,"
+            " remove it"
         ) from error
+
+
+def _why(error: sqlite3.Error | OSError, source: Path) -> str:
+    if isinstance(error, OSError):
+        return in_words(error)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in UNWRITTEN and not os.access(source, os.W_OK):
+        return (
+            "it cannot be written, and while no gateway runs there SQLite has to make files of its"
+            " own next to the records to read them; mount the volume for writing, or take the"
+            " back-up as the gateway's user"
+        )
+    return str(error)
 
 
 def _lost(directory: Path) -> int:

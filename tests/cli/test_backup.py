@@ -1,5 +1,7 @@
 """``gateway backup`` of a gateway that runs, and the copy served in its place."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from gateway.store.moved import write_mark
 from gateway.store.opening import DATABASE
 from gateway.store.queries import load_queries
 from gateway.store.sqlite_session import open_writer
-from tests.cli.processes import run
+from tests.cli.processes import GATEWAY, SECONDS, environment, run
 from tests.e2e.harness import chat_line, finished, serving, submit
 
 pytestmark = pytest.mark.slow
@@ -117,6 +119,36 @@ def test_records_that_cannot_be_copied(records: Path, tmp_path: Path) -> None:
     said = refused(records, tmp_path / "copy")
     assert "could not be copied (file is not a database)" in said
     assert f"{tmp_path / 'copy'} is not whole, remove it" in said
+
+
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+UNSHARED = ("unshare", "--map-root-user", "--mount", "sh", "-c", READ_ONLY)
+
+
+def may_mount(directory: Path) -> bool:
+    """Whether the kernel lets this process mount: containers are often not allowed to."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = subprocess.run([*UNSHARED, str(directory), "true"], capture_output=True, check=False)
+    return tried.returncode == 0
+
+
+def test_a_volume_that_cannot_be_written(records: Path, tmp_path: Path) -> None:
+    """It is told what SQLite wants to write; "unable to open database file" helped no one."""
+    if not may_mount(tmp_path):
+        pytest.skip("this process may mount nothing")
+    done = subprocess.run(
+        [*UNSHARED, str(records), GATEWAY, "backup", str(tmp_path / "copy")],
+        env=environment({"GATEWAY_DATA_DIR": str(records)}),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "could not be copied (it cannot be written, and while no gateway runs" in done.stderr
+    assert "mount the volume for writing" in done.stderr
+    assert f"{tmp_path / 'copy'} is not whole, remove it" in done.stderr
 
 
 def test_records_that_were_moved_are_not_copied(records: Path, tmp_path: Path) -> None:
