@@ -117,6 +117,15 @@ def test_references_that_multiply_stay_references() -> None:
     assert time.process_time() - start < 5
 
 
+def test_constraints_on_one_definition_become_definitions() -> None:
+    """Thirty that hold each other would be written out in each order."""
+    properties = {f"p{n}": {"$ref": "#/$defs/N", "required": [f"p{n}"]} for n in range(30)}
+    definitions = {"N": {"type": "object", "properties": properties}}
+    made = convert({"$ref": "#/$defs/N", "$defs": definitions}, "p", "auto")
+    assert len(made.schema["$defs"]) == 31
+    assert len(orjson.dumps(made.schema)) < 200_000
+
+
 def test_what_a_client_wrote_is_cut_in_messages() -> None:
     """An error line never repeats a megabyte."""
     huge = "x" * 1_000_000

@@ -37,7 +37,10 @@ from gateway.translate.schemas.source import (
 
 _NOTHING: Final[Json] = {"type": "null"}
 _ABOUT: Final = ("description", "format")
-# What may stand next to a reference without a schema of its own.
+# References with constraints that are written out one inside the other: of many that hold each
+# other, each order would be written out.
+_MOST_OPEN: Final = 2
+# What may be next to a reference without a schema of its own.
 _BESIDE: Final = frozenset(("title", "description", "nullable"))
 # Taken (recorded for tools) and not among the keywords that Google says it keeps: sent, because
 # they may help, and noted, because they may not (vercel/ai#18325).
@@ -190,6 +193,8 @@ class _Converter:
             return {"$ref": self._to(key, reference)}
         made = merge(siblings, self.source.resolve(reference, path), path, self.source)
         self._made[key] = made, path
+        if len(self._open) == _MOST_OPEN:
+            return {"$ref": self._to(key, reference)}
         self._open.add(key)
         try:
             return self.schema(made, path, depth + 1)
