@@ -11,12 +11,14 @@ from typing import Any, Final
 from gateway.translate.contract import Json
 from gateway.translate.reading.refusal import invalid_type
 from gateway.translate.schemas.source import (
+    MAX_DEPTH,
     ContradictionError,
     Source,
     annotates,
     conflict,
     identity,
     never,
+    refers_to_itself,
     refuse_never,
     type_list,
 )
@@ -138,6 +140,8 @@ def inlined(schema: Json, path: str, source: Source) -> Json:
     rounds = 0
     while "$ref" in schema:
         rounds += 1
+        if rounds > MAX_DEPTH:
+            refers_to_itself(path)
         source.visit(path, rounds)
         target = source.resolve(schema["$ref"], path)
         siblings = {key: schema[key] for key in schema if key != "$ref"}

@@ -126,9 +126,9 @@ def _too_large(why: str, path: str) -> NoReturn:
     raise TooLargeError("invalid_value", path, f"Invalid value for '{{param}}': {why}")
 
 
-def refers_to_itself() -> NoReturn:
+def refers_to_itself(path: str = "") -> NoReturn:
     """Refuse a schema that is itself, or itself or something else: nothing fits or all does."""
-    invalid_value("a schema that refers to itself without a property or an item between.")
+    invalid_value("a schema that refers to itself without a property or an item between.", path)
 
 
 def _no_such_place(reference: str, path: str) -> NoReturn:
