@@ -208,8 +208,8 @@ class _Converter:
         return f"#/$defs/{self.names[key]}"
 
     def _name_of(self, reference: str) -> str:
-        """``#/$defs/Pet`` -> ``Pet``; ``#`` -> ``root``; a second one of a name gets a number."""
-        last = reference.rsplit("/", 1)[-1] if "/" in reference else "root"
+        """``#/$defs/Pet``, ``#Pet`` -> ``Pet``; ``#`` -> ``root``; a second one gets a number."""
+        last = reference.rsplit("/", 1)[-1].lstrip("#") or "root"
         kept = (letter for letter in last if letter.isalnum() or letter in "_-")
         name = "".join(kept) or "schema"
         while True:

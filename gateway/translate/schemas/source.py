@@ -65,6 +65,7 @@ class Source:
         self.nodes = 0
         self.merged = 0
         self.products = 0
+        self._named: Mapping[str, Json] | None = None
 
     def visit(self, path: str, depth: int) -> None:
         """Count a node; neither depth nor number may run away."""
@@ -100,11 +101,15 @@ class Source:
         self.note("dropped", path)
 
     def resolve(self, reference: object, path: str) -> Json:
-        """``#/$defs/Pet`` -> the schema at that place."""
+        """``#/$defs/Pet`` -> the schema at that place; ``#pet``, ``pet``: by its own name."""
         if type(reference) is not str:
             invalid_type(reference, "a string", f"{path}.$ref")
         if reference != "#" and not reference.startswith("#/"):
-            _no_such_place(reference, path)
+            if self._named is None:
+                self._named = _named_schemas(self.root)
+            if reference not in self._named:
+                _refuse_kind(reference, path)
+            return self._named[reference]
         value: Any = self.root
         for step in reference.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
@@ -129,6 +134,55 @@ def _too_large(why: str, path: str) -> NoReturn:
 def refers_to_itself(path: str = "") -> NoReturn:
     """Refuse a schema that is itself, or itself or something else: nothing fits or all does."""
     invalid_value("a schema that refers to itself without a property or an item between.", path)
+
+
+def _named_schemas(root: Json) -> Mapping[str, Json]:
+    """Return the schemas that a reference may name by their ``$id`` or ``$anchor``.
+
+    The root, and what its definitions are, by names that are theirs alone. A definition with an
+    ``$id`` and pointers of its own is left out, since they begin at it and not at the root.
+    """
+    schemas = [root]
+    for key in ("$defs", "definitions"):
+        found = root.get(key)
+        schemas += found.values() if type(found) is dict else ()
+    named: dict[str, Json] = {}
+    doubled = set()
+    for schema in schemas:
+        if type(schema) is not dict:
+            continue
+        own, anchor = schema.get("$id"), schema.get("$anchor")
+        whole = schema is root or not _has_pointers(schema)
+        for name in (
+            *([own] if type(own) is str and own and "#" not in own and whole else ()),
+            *([f"#{anchor}"] if type(anchor) is str and (own is None or schema is root) else ()),
+        ):
+            doubled |= {name} & named.keys()
+            named[name] = schema
+    return {name: schema for name, schema in named.items() if name not in doubled}
+
+
+def _has_pointers(schema: Json) -> bool:
+    """Whether a reference within a schema begins with ``#``."""
+    waiting: list[Any] = [schema]
+    while waiting:
+        part = waiting.pop()
+        if type(part) is dict:
+            reference = part.get("$ref")
+            if type(reference) is str and reference.startswith("#"):
+                return True
+            waiting += part.values()
+        elif type(part) is list:
+            waiting += part
+    return False
+
+
+def _refuse_kind(reference: str, path: str) -> NoReturn:
+    invalid_value(
+        f"the reference '{shortened(reference)}' leads nowhere: references are '#/…' within the"
+        " schema, or the $id or $anchor of a definition.",
+        f"{path}.$ref",
+    )
 
 
 def _no_such_place(reference: str, path: str) -> NoReturn:
