@@ -113,7 +113,7 @@ class _Converter:
             made, where = self._made[reference]
             return self.schema(made, where, 1)
         # A chain of references that only leads back to itself has no meaning and is refused here.
-        where = reference[1:].replace("/", ".")
+        where = self.source.place_of(reference)
         return self.schema(
             inlined(self.source.resolve(reference, where), where, self.source), where, 1
         )

@@ -65,7 +65,7 @@ class Source:
         self.nodes = 0
         self.merged = 0
         self.products = 0
-        self._named: Mapping[str, Json] | None = None
+        self._named: Mapping[str, tuple[str, Json]] | None = None
 
     def visit(self, path: str, depth: int) -> None:
         """Count a node; neither depth nor number may run away."""
@@ -105,11 +105,9 @@ class Source:
         if type(reference) is not str:
             invalid_type(reference, "a string", f"{path}.$ref")
         if reference != "#" and not reference.startswith("#/"):
-            if self._named is None:
-                self._named = _named_schemas(self.root)
-            if reference not in self._named:
+            if reference not in self._names():
                 _refuse_kind(reference, path)
-            return self._named[reference]
+            return self._names()[reference][1]
         value: Any = self.root
         for step in reference.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
@@ -126,6 +124,16 @@ class Source:
             _no_such_place(reference, path)
         return value
 
+    def place_of(self, reference: str) -> str:
+        """``#/$defs/Pet`` -> ``.$defs.Pet``, also of one that names it: for messages."""
+        named = None if reference.startswith("#/") else self._names().get(reference)
+        return reference[1:].replace("/", ".") if named is None else named[0]
+
+    def _names(self) -> Mapping[str, tuple[str, Json]]:
+        if self._named is None:
+            self._named = _named_schemas(self.root)
+        return self._named
+
 
 def _too_large(why: str, path: str) -> NoReturn:
     raise TooLargeError("invalid_value", path, f"Invalid value for '{{param}}': {why}")
@@ -136,19 +144,20 @@ def refers_to_itself(path: str = "") -> NoReturn:
     invalid_value("a schema that refers to itself without a property or an item between.", path)
 
 
-def _named_schemas(root: Json) -> Mapping[str, Json]:
-    """Return the schemas that a reference may name by their ``$id`` or ``$anchor``.
+def _named_schemas(root: Json) -> Mapping[str, tuple[str, Json]]:
+    """Return places and schemas that a reference may name by their ``$id`` or ``$anchor``.
 
     The root, and what its definitions are, by names that are theirs alone. A definition with an
     ``$id`` and pointers of its own is left out, since they begin at it and not at the root.
     """
-    schemas = [root]
+    places: dict[str, Any] = {"": root}
     for key in ("$defs", "definitions"):
         found = root.get(key)
-        schemas += found.values() if type(found) is dict else ()
-    named: dict[str, Json] = {}
+        if type(found) is dict:
+            places |= {f".{key}.{name}": found[name] for name in found}
+    named: dict[str, tuple[str, Json]] = {}
     doubled = set()
-    for schema in schemas:
+    for place, schema in places.items():
         if type(schema) is not dict:
             continue
         own, anchor = schema.get("$id"), schema.get("$anchor")
@@ -158,8 +167,8 @@ def _named_schemas(root: Json) -> Mapping[str, Json]:
             *([f"#{anchor}"] if type(anchor) is str and (own is None or schema is root) else ()),
         ):
             doubled |= {name} & named.keys()
-            named[name] = schema
-    return {name: schema for name, schema in named.items() if name not in doubled}
+            named[name] = place, schema
+    return {name: named[name] for name in named if name not in doubled}
 
 
 def _has_pointers(schema: Json) -> bool:
