@@ -66,6 +66,7 @@ class Scraper(threading.Thread):
         self.moved: dict[str, float] = {}
         self.samples = 0
         self._over = threading.Event()
+        self._looking = threading.Lock()
 
     def run(self) -> None:
         """Until :meth:`stop`."""
@@ -73,11 +74,12 @@ class Scraper(threading.Thread):
             self.look()
 
     def look(self) -> None:
-        """Scrape once."""
-        self.samples = 0
-        for family in text_string_to_metric_families(scraped(self.url)):
+        """Scrape once, while no other thread does: no count is read before its end."""
+        with self._looking:
+            families = list(text_string_to_metric_families(scraped(self.url)))
+            self.samples = sum(len(family.samples) for family in families)
+        for family in families:
             for sample in family.samples:
-                self.samples += 1
                 name = sample.name.removesuffix("_count")
                 self.moved[name] = max(self.moved.get(name, 0), sample.value)
 

@@ -38,16 +38,21 @@ def checked(tmp_path: Path, lines: Sequence[bytes], **changes: Any) -> ValidateS
     return summary
 
 
+def response(item: dict[str, Any]) -> dict[str, Any]:
+    """Two calls where the request has functions, else words."""
+    parts = CALLS if "tools" in item["request"] else [{"text": "Hi"}]
+    candidate = {"content": {"parts": parts}, "finishReason": "STOP"}
+    return {"candidates": [candidate], "usageMetadata": {"promptTokenCount": 1}}
+
+
 def rendered(tmp_path: Path, summary: ValidateSummary, most: int = 50) -> list[CollectSummary]:
     """Collect every job, the answers of each in reverse order."""
     made = []
     for job in summary.jobs:
         place = tmp_path / f"job-{job.number}"
         place.mkdir(exist_ok=True)
-        keys = [orjson.loads(line)["key"] for line in Path(job.spool).read_bytes().splitlines()]
-        candidate = {"content": {"parts": CALLS}, "finishReason": "STOP"}
-        response = {"candidates": [candidate], "usageMetadata": {"promptTokenCount": 1}}
-        rows = [{"key": key, "response": response} for key in reversed(keys)]
+        items = [orjson.loads(line) for line in Path(job.spool).read_bytes().splitlines()]
+        rows = [{"key": item["key"], "response": response(item)} for item in reversed(items)]
         (place / "raw").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
         task = CollectTask(job.echo, str(place), "b", CHAT, 1, most, raw=str(place / "raw"))
         made.append(collect(task))
