@@ -11,8 +11,10 @@ between the end of a job and the files: the results of the one-worker run, colle
 by one worker and by two in turn, in worker processes of this one, so that no upstream is in it.
 Of both the CPU of the busiest worker is shown as well: on a busy machine, where times say how much
 of a core was left, that says what two save. The client asks with ``?wait=``, and memory is
-allocated as in the image. ``--count`` takes fewer lines, ``--rounds`` several times each, of which
-the best counts.
+allocated as in the image. ``--count`` takes fewer lines, ``--rounds`` several times each. A
+machine's speed drifts from minute to minute, so each run is held against the floors right before
+and behind it, and the median of these ratios is given with the least and the most; of times the
+best.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded: the same lines every time
+from statistics import fmean, median
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
@@ -213,6 +216,11 @@ def best_of(several: Sequence[T]) -> T:
     return type(several[0])(*(min(column) for column in zip(*several, strict=True)))
 
 
+def spread(figures: Sequence[float]) -> str:
+    """Write the median, and the least and the most."""
+    return f"{median(figures):.2f} ({min(figures):.2f} to {max(figures):.2f})"
+
+
 def warm_up(gateway: Service, workers: int, path: Path) -> None:
     """Have all processes started: several small batches at once, of the file's first lines."""
     with path.open("rb") as file:
@@ -261,7 +269,12 @@ def fetch(gateway: Service, file_id: str, path: Path) -> None:
 
 def measure(workers: int, path: Path, size: int, output: Path) -> Took:
     """One batch with so many workers, after small ones that start all processes."""
-    settings = {"GATEWAY_TRANSLATE_WORKERS": str(workers), "GATEWAY_TIER": "3", **ALLOCATION}
+    settings = {
+        "GATEWAY_TRANSLATE_WORKERS": str(workers),
+        "GATEWAY_TIER": "3",
+        "GATEWAY_RECORDED_BLOB_BYTES": "0",  # the results of few lines are a file, too
+        **ALLOCATION,
+    }
     with service(**settings) as gateway:
         warm_up(gateway, workers, path)
         took, done = run(gateway, path, size)
@@ -281,19 +294,20 @@ def main() -> None:
         path, output, copy = (Path(directory) / name for name in ("input", "output", "copy"))
         size = write(path, arguments.count)
         found: dict[int, list[Took]] = {1: [], 2: []}
-        least = []
+        ratios: dict[int, list[float]] = {1: [], 2: []}
+        floor: list[float] = []
         for _ in range(arguments.rounds):
             for workers, several in found.items():
                 several.append(measure(workers, path, size, output))
-            least.append(floors(path, copy) + floors(output, copy))
+                floor.append(floors(path, copy) + floors(output, copy))
+                ratios[workers].append(several[-1].cpu / fmean(floor[-2:]))
         ways = asyncio.run(compare(Path(directory), arguments.count, 3 * arguments.rounds))
-    floor = min(least)
-    print(f"{arguments.count:,} lines, {size / 1e6:.0f} MB; floors {floor:.2f} s of CPU")
+    print(f"{arguments.count:,} lines, {size / 1e6:.0f} MB; floors, seconds of CPU:", spread(floor))
     best = {workers: best_of(several) for workers, several in found.items()}
     for workers, took in best.items():
-        print(f"{workers} workers: {took.cpu / floor:.2f} of the floors (goal {CPU_GOAL}); seconds")
+        print(f"{workers} workers, of the floors (goal {CPU_GOAL}): {spread(ratios[workers])}")
         figures = took._asdict() | ways[workers]._asdict()
-        print(*(f"  {name:<12}{value:>8.2f}" for name, value in figures.items()), sep="\n")
+        print("  best, seconds:", *(f"{name} {value:.2f}" for name, value in figures.items()))
     print(f"two workers, of one's (goal {WALL_GOAL}):")
     for name, one, two in (
         ("validated", best[1].validated, best[2].validated),
