@@ -176,12 +176,11 @@ class Source:
 
 async def held_by(target: Target) -> str | None:
     """Return the id of the gateway whose records a database holds; None when it is empty."""
-    meta = Table("meta", ["key", "value"])
-    async for rows in target.rows(meta):
-        for key, value in rows:
-            if key == "gateway_id":
-                return str(value)
-    return None
+    meta: dict[str, str] = {}
+    # To the end: what is left of rows would be closed behind the database that they are read from.
+    async for rows in target.rows(Table("meta", ["key", "value"])):
+        meta |= {key: str(value) for key, value in rows}
+    return meta.get("gateway_id")
 
 
 async def carry(source: Source, target: Target) -> Mapping[str, int]:
