@@ -1,6 +1,5 @@
 """Uploaded files that lines name: staged once, written into the job, removed afterwards."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,18 +35,14 @@ def sent(here: World, job: int = 0) -> list[Any]:
 
 async def released(here: World) -> None:
     """Wait until nothing of any file is left at the upstream or in the records."""
-    async with asyncio.timeout(60):
-        while here.upstream.there or await copies(here):
-            await here.clock.sleep(0.01)
+    await here.sees(lambda: not (here.upstream.there or copies(here)))
 
 
 async def nothing_is_due(here: World) -> None:
     """Wait until no copy has anything to be done."""
     ask = here.store.engine.reader.connection.execute
     due = "SELECT 1 FROM staged_files WHERE due_at IS NOT NULL OR lease_until IS NOT NULL"
-    async with asyncio.timeout(60):
-        while ask(due).fetchall():
-            await here.clock.sleep(0.01)
+    await here.sees(lambda: not ask(due).fetchall())
 
 
 async def nothing_leaks(here: World, batch: Batch) -> None:
@@ -63,7 +58,7 @@ async def nothing_leaks(here: World, batch: Batch) -> None:
     }
 
 
-async def copies(here: World) -> Sequence[str]:
+def copies(here: World) -> Sequence[str]:
     """Ids of every copy there is a row of."""
     rows = here.store.engine.reader.connection.execute("SELECT id FROM staged_files").fetchall()
     return [row[0] for row in rows]
@@ -442,9 +437,7 @@ async def test_a_copy_is_refreshed_in_time(tmp_path: Path) -> None:
         assert here.upstream.there == {"files/c0", "files/c1"}
         here.upstream.jobs[1].state = "SUCCEEDED"
         await here.ended(second)
-        async with asyncio.timeout(60):
-            while here.upstream.there != {"files/c1"}:
-                await here.clock.sleep(0.01)
+        await here.sees(lambda: here.upstream.there == {"files/c1"})
         here.upstream.jobs[2].state = "SUCCEEDED"
         assert (await here.ended(third)).counts.completed == 1
         await released(here)
@@ -500,12 +493,9 @@ async def test_a_removal_that_fails(tmp_path: Path, for_ever: bool) -> None:
         file = await here.upload(PDF, "a.pdf")
 
         await here.ended(await here.submit(naming("a", file.id)))
-        async with asyncio.timeout(60):
-            while here.upstream.calls.count("release_file") < 10:
-                await here.clock.sleep(0.01)
-            here.clock.ahead = 49 * HOUR if for_ever else 0
-            while await copies(here):
-                await here.clock.sleep(0.01)
+        await here.sees(lambda: here.upstream.calls.count("release_file") >= 10)
+        here.clock.ahead = 49 * HOUR if for_ever else 0
+        await here.sees(lambda: not copies(here))
 
         assert here.upstream.there == ({"files/c0"} if for_ever else set())
 
@@ -572,15 +562,7 @@ async def test_late_results_leave_a_failed_file_its_reason(tmp_path: Path, *, la
         spoilt = await here.upload(PNG, "spoilt.mp4")
         other = chat("z", "last", model="gemini-3-flash-preview")
         batch = await here.submit(naming("a", spoilt.id) + chat("b", "two") + other)
-        work = await here.until(
-            lambda work: [job.state for job in work.jobs] == [JobState.RUNNING] * 2, batch
-        )
-        mine = work.jobs[0].display_name
-        [job] = [made for made in here.upstream.jobs if made.display_name == mine]
-        here.upstream.jobs.remove(job)
-        await here.until(lambda work: work.jobs[0].denials > 1, batch)
-        here.clock.ahead = 7 * HOUR
-        await here.until(lambda work: work.batch.counts.failed == 2, batch)
+        job = await here.lose_first(batch, failed=2)
         await nothing_is_due(here)
 
         if late:

@@ -192,15 +192,7 @@ async def test_late_results_are_collected_while_other_jobs_run(tmp_path: Path) -
     async with world(tmp_path) as here:
         here.upstream.state = "RUNNING"
         batch = await here.submit(BOTH)
-        work = await here.until(
-            lambda work: [job.state for job in work.jobs] == [JobState.RUNNING] * 2, batch
-        )
-        mine = work.jobs[0].display_name
-        [job] = [made for made in here.upstream.jobs if made.display_name == mine]
-        here.upstream.jobs.remove(job)
-        await here.until(lambda work: work.jobs[0].denials > 1, batch)
-        here.clock.ahead = 7 * HOUR
-        await here.until(lambda work: work.batch.counts.failed, batch)
+        job = await here.lose_first(batch, failed=1)
 
         job.state = "SUCCEEDED"
         here.upstream.jobs.append(job)

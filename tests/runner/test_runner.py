@@ -217,10 +217,8 @@ async def test_a_cancel_ends_a_validation(tmp_path: Path) -> None:
     """The worker is killed, nothing runs, in_progress_at stays null."""
     async with world(tmp_path, alone=True) as here:
         batch = await here.submit(b"".join(chat(f"c{n}", "x" * 500) for n in range(60_000)))
-        async with asyncio.timeout(60):
-            while not (found := worker_processes()):
-                await here.clock.sleep(0.01)
-        [worker] = found
+        await here.sees(worker_processes)
+        [worker] = worker_processes()
         worker.suspend()  # else it may have read all of it before it is told
 
         await here.context.store.request_cancel(OWNER, batch.id, here.clock.now())
@@ -480,9 +478,7 @@ async def test_a_full_disk_is_waited_out(
         for job in here.upstream.jobs:
             job.state = "SUCCEEDED"
         answer.set()
-        async with asyncio.timeout(60):
-            while here.runner.trouble != "storage is full":
-                await here.clock.sleep(0.01)
+        await here.sees(lambda: here.runner.trouble == "storage is full")
         assert "storage is full" in caplog.text
 
         here.store.full = False
@@ -505,12 +501,12 @@ async def test_records_that_were_unreadable_once_are_no_trouble(
         async def unread(_now: int) -> Collection[Kind]:
             raise UnavailableError("The gateway cannot read its records now.")
 
-        for read, trouble in ((unread, True), (kinds, False)):
-            monkeypatch.setattr(here.store, "due_kinds", read)
-            here.runner.wake()
-            async with asyncio.timeout(150):
-                while (here.runner.trouble is not None) is not trouble:
-                    await here.clock.sleep(0.01)
+        monkeypatch.setattr(here.store, "due_kinds", unread)
+        here.runner.wake()
+        await here.sees(lambda: here.runner.trouble is not None)
+        monkeypatch.setattr(here.store, "due_kinds", kinds)
+        here.runner.wake()
+        await here.sees(lambda: here.runner.trouble is None)
         assert (await here.work(batch)).jobs[0].state is JobState.RUNNING
 
 

@@ -17,7 +17,7 @@ import psutil
 
 from gateway.batches.batch import Batch
 from gateway.batches.file import File, Segment
-from gateway.batches.job import Job
+from gateway.batches.job import Job, JobState
 from gateway.batches.pacing import Pace
 from gateway.batches.patience import Patience
 from gateway.batches.planning import JobLimits
@@ -60,6 +60,8 @@ from tests.databases import migrated
 OWNER = "owner"
 DATABASE = "gateway.sqlite3"
 HOUR = 3_600_000
+SO_LONG = 150  # seconds: a backlog, on a machine with ten times its work
+LOOKS = 0.01  # seconds between looks at what tells no event
 MODEL = "gemini-2.5-flash-lite"  # one whose end is not announced: it would be noted of each line
 MODELS = (MODEL, "gemini-3-flash-preview")
 READY = FileSeen(FileState.READY)
@@ -446,10 +448,28 @@ class World:
 
     async def until(self, condition: Callable[[Work], Any], batch: Batch) -> Work:
         """Wait for the rows to be so."""
-        async with asyncio.timeout(150):  # a backlog, on a machine with ten times its work
+        async with asyncio.timeout(SO_LONG):
             while not condition(work := await self.work(batch)):
-                await self.clock.sleep(0.01)
+                await self.clock.sleep(LOOKS)
         return work
+
+    async def sees(self, condition: Callable[[], Any]) -> None:
+        """Wait until something else is so, of which there is no event: a double, other rows."""
+        async with asyncio.timeout(SO_LONG):
+            while not condition():
+                await self.clock.sleep(LOOKS)
+
+    async def lose_first(self, batch: Batch, failed: int) -> UpstreamJob:
+        """Have the first of two running jobs denied until it is given up: so many lines failed."""
+        running = [JobState.RUNNING] * 2
+        work = await self.until(lambda work: [job.state for job in work.jobs] == running, batch)
+        mine = work.jobs[0].display_name
+        [job] = [made for made in self.upstream.jobs if made.display_name == mine]
+        self.upstream.jobs.remove(job)
+        await self.until(lambda work: work.jobs[0].denials > 1, batch)
+        self.clock.ahead = 7 * HOUR
+        await self.until(lambda work: work.batch.counts.failed == failed, batch)
+        return job
 
     async def ended(self, batch: Batch) -> Batch:
         """Wait for a terminal status."""
